@@ -1,0 +1,238 @@
+// keisei-jail COMMAND [ARG...]: started by the guard only, with a JailSpec at kJailSpecFd and the
+// control socket at kJailControlFd.
+//
+//   keisei-jail --clone--> init (outer half) --fork--> command (inner half)
+//        exits                reaps, forwards, reports; dies with the guard and takes all with it
+//
+// The init is made with CLONE_PARENT, so that the guard itself is its parent and reaps it: the
+// kernel lets it be reaped only when nothing is left in its namespace.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "os/jail_internal.h"
+
+namespace keisei::os::jail {
+namespace {
+
+constexpr int kSweepPasses = 2000;  // of about 1 ms
+
+void send_message(const JailMessage& message) {
+  // A guard that is gone needs no message: the lifeline says so.
+  (void)!send(kJailControlFd, &message, sizeof message, MSG_NOSIGNAL);
+}
+
+bool read_spec(JailSpec& spec) {
+  return pread(kJailSpecFd, &spec, sizeof spec, 0) == ssize_t{sizeof spec} &&
+         spec.magic == kJailMagic && spec.size == sizeof spec && spec.payload_count >= 0 &&
+         spec.payload_count <= kJailMaxPayload;
+}
+
+/// Like fork, into the namespaces of `flags`, with the guard as parent.
+pid_t clone_init(unsigned long flags) {
+  return static_cast<pid_t>(syscall(SYS_clone,
+                                    flags | CLONE_PARENT | static_cast<unsigned long>(SIGCHLD),
+                                    nullptr, nullptr, nullptr, 0UL));
+}
+
+struct InitClone {
+  pid_t pid;
+  Containment containment;
+};
+
+InitClone clone_best_init(bool allow_namespaces) {
+  if (allow_namespaces) {
+    if (geteuid() == 0) {
+      if (const pid_t pid = clone_init(CLONE_NEWPID); pid >= 0) {
+        return {pid, Containment::PidNamespace};
+      }
+    }
+    if (const pid_t pid = clone_init(CLONE_NEWUSER | CLONE_NEWPID); pid >= 0) {
+      return {pid, Containment::UserPidNamespace};
+    }
+  }
+  return {clone_init(0), Containment::Sweep};
+}
+
+void write_file(const char* path, const char* text) {
+  const int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, text, strlen(text)) < 0) {
+    die(path);
+  }
+  close(fd);
+}
+
+/// The same ids inside as outside. /proc belongs to the outer PID namespace and still knows us.
+void map_ids(uid_t uid, gid_t gid) {
+  char line[64];
+  write_file("/proc/self/setgroups", "deny");
+  snprintf(line, sizeof line, "%u %u 1", uid, uid);
+  write_file("/proc/self/uid_map", line);
+  snprintf(line, sizeof line, "%u %u 1", gid, gid);
+  write_file("/proc/self/gid_map", line);
+}
+
+/// Ends everything below this init, then the init.
+[[noreturn]] void end_tree(Containment containment) {
+  if (containment == Containment::Sweep) {
+    for (int pass = 0; pass < kSweepPasses; ++pass) {
+      const int left = signal_descendants(SIGKILL);
+      while (waitpid(-1, nullptr, WNOHANG) > 0) {
+      }
+      if (left == 0 && waitpid(-1, nullptr, WNOHANG) < 0 && errno == ECHILD) {
+        break;
+      }
+      const timespec pause = {.tv_sec = 0, .tv_nsec = 1'000'000};
+      nanosleep(&pause, nullptr);
+    }
+  }
+  _exit(0);  // in a PID namespace the kernel kills the rest before we can be reaped
+}
+
+void obey(Containment containment, pid_t main_pid, const JailOrder& order) {
+  switch (order.kind) {
+    case JailOrderKind::SignalMain:
+      kill(main_pid, order.signal);
+      break;
+    case JailOrderKind::SignalTree:
+      if (containment == Containment::Sweep) {
+        signal_descendants(order.signal);
+      } else if (getpid() == 1) {  // only there does -1 mean «this namespace»
+        kill(-1, order.signal);
+      }
+      break;
+  }
+}
+
+void reap(Containment containment, pid_t main_pid) {
+  int status = 0;
+  pid_t pid = 0;
+  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    if (pid == main_pid) {
+      JailMessage message;
+      message.kind = JailMessageKind::MainExited;
+      message.value = status;
+      send_message(message);
+      end_tree(containment);
+    }
+  }
+}
+
+[[noreturn]] void serve(Containment containment, pid_t main_pid, int signal_fd) {
+  pollfd fds[2] = {{kJailControlFd, POLLIN, 0}, {signal_fd, POLLIN, 0}};
+  while (true) {
+    if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+      end_tree(containment);
+    }
+    if (fds[1].revents != 0) {
+      signalfd_siginfo info;
+      (void)!read(signal_fd, &info, sizeof info);
+      reap(containment, main_pid);
+    }
+    if (fds[0].revents != 0) {
+      JailOrder order;
+      const ssize_t got = recv(kJailControlFd, &order, sizeof order, MSG_DONTWAIT);
+      if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        end_tree(containment);  // the guard is gone, or wants the end
+      }
+      if (got == ssize_t{sizeof order}) {
+        obey(containment, main_pid, order);
+      }
+    }
+  }
+}
+
+/// Nothing but the control socket and the signalfd (now at kJailSpecFd) stays open here, so that no
+/// pipe of the command is kept from its end of file.
+void keep_only(int signal_fd) {
+  if (dup2(signal_fd, kJailSpecFd) < 0) {  // beside the control socket, whose place is fixed
+    die("dup2");
+  }
+  close_range(0, kJailControlFd - 1, 0);
+  close_range(kJailSpecFd + 1, ~0U, 0);
+}
+
+[[noreturn]] void run_init(const Setup& setup, uid_t uid, gid_t gid) {
+  if (setup.containment == Containment::Sweep) {
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+  } else {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // the lifeline's second string
+  }
+  if (setup.containment == Containment::UserPidNamespace) {
+    map_ids(uid, gid);
+  }
+  sigset_t all;
+  sigset_t inherited;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &inherited);
+  signal(SIGCHLD, SIG_DFL);  // ignored, it would reap the command's status away
+  sigset_t child_ended;
+  sigemptyset(&child_ended);
+  sigaddset(&child_ended, SIGCHLD);
+  const int signal_fd = signalfd(-1, &child_ended, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signal_fd < 0) {
+    die("signalfd");
+  }
+  const pid_t main_pid = fork();
+  if (main_pid < 0) {
+    die("fork");
+  }
+  if (main_pid == 0) {
+    sigprocmask(SIG_SETMASK, &inherited, nullptr);
+    become_command(setup);
+  }
+  prctl(PR_SET_DUMPABLE, 0);  // the command must not be able to trace its init
+  keep_only(signal_fd);
+  serve(setup.containment, main_pid, kJailSpecFd);
+}
+
+int run(int argc, char** argv) {
+  JailSpec spec;
+  if (argc < 2 || !read_spec(spec)) {
+    dprintf(2, "keisei-jail is started by keisei only; try: keisei guard -- COMMAND\n");
+    return 125;
+  }
+  const uid_t uid = geteuid();
+  const gid_t gid = getegid();
+  const InitClone init = clone_best_init(spec.allow_namespaces != 0);
+  if (init.pid < 0) {
+    die("clone");
+  }
+  if (init.pid == 0) {
+    run_init({spec, init.containment, argv + 1}, uid, gid);
+  }
+  JailMessage message;
+  message.kind = JailMessageKind::Started;
+  message.value = init.pid;
+  message.detail = static_cast<int>(init.containment);
+  send_message(message);
+  return 0;
+}
+
+}  // namespace
+
+void die(const char* step) {
+  JailMessage message;
+  message.kind = JailMessageKind::SetupFailed;
+  message.value = errno;
+  strncpy(message.step, step, sizeof message.step - 1);
+  send_message(message);
+  _exit(125);
+}
+
+}  // namespace keisei::os::jail
+
+int main(int argc, char** argv) { return keisei::os::jail::run(argc, argv); }

@@ -1,0 +1,111 @@
+// Where the kernel gives no PID namespace: find every descendant by parent links. The init is a
+// subreaper, so an orphan's chain still leads here.
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "os/jail_internal.h"
+
+namespace keisei::os::jail {
+namespace {
+
+struct Process {
+  pid_t pid;
+  pid_t parent;
+  bool below;  // a descendant of this process
+};
+
+/// The parent of `pid`, 0 where it is gone or a zombie (which nothing can harm any more).
+pid_t living_parent(pid_t pid) {
+  char path[32];
+  char text[512];
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+  if (fd >= 0) {
+    close(fd);
+  }
+  if (got <= 0) {
+    return 0;
+  }
+  text[got] = '\0';
+  const char* after_name = strrchr(text, ')');  // the name may hold anything
+  char state = 'X';
+  int parent = 0;
+  if (after_name == nullptr || sscanf(after_name + 1, " %c %d", &state, &parent) != 2) {
+    return 0;
+  }
+  return state == 'Z' || state == 'X' ? 0 : parent;
+}
+
+/// All living processes, allocated; the caller frees.
+Process* list_processes(size_t& count) {
+  size_t capacity = 1024;
+  auto* list = static_cast<Process*>(malloc(capacity * sizeof(Process)));
+  count = 0;
+  DIR* directory = opendir("/proc");
+  while (list != nullptr && directory != nullptr) {
+    const dirent* entry = readdir(directory);
+    if (entry == nullptr) {
+      break;
+    }
+    const auto pid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
+    const pid_t parent = pid > 0 ? living_parent(pid) : 0;
+    if (parent <= 0) {
+      continue;
+    }
+    if (count == capacity) {
+      capacity *= 2;
+      auto* grown = static_cast<Process*>(realloc(list, capacity * sizeof(Process)));
+      if (grown == nullptr) {
+        break;  // the next pass sees the rest
+      }
+      list = grown;
+    }
+    list[count++] = {pid, parent, false};
+  }
+  if (directory != nullptr) {
+    closedir(directory);
+  }
+  return list;
+}
+
+bool mark_children(Process* list, size_t count, pid_t self) {
+  bool changed = false;
+  for (size_t i = 0; i < count; ++i) {
+    bool below = list[i].parent == self;
+    for (size_t j = 0; j < count && !below; ++j) {
+      below = list[j].below && list[j].pid == list[i].parent;
+    }
+    changed |= below && !list[i].below;
+    list[i].below |= below;
+  }
+  return changed;
+}
+
+}  // namespace
+
+int signal_descendants(int signal) {
+  size_t count = 0;
+  Process* list = list_processes(count);
+  if (list == nullptr) {
+    return 1;  // not known to be empty
+  }
+  while (mark_children(list, count, getpid())) {
+  }
+  int found = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (list[i].below) {
+      kill(list[i].pid, signal);
+      ++found;
+    }
+  }
+  free(list);
+  return found;
+}
+
+}  // namespace keisei::os::jail

@@ -1,0 +1,225 @@
+#include "os/launcher.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <filesystem>
+
+#include "base/check.h"
+#include "os/program.h"
+#include "os/spawn.h"
+
+namespace keisei::os {
+namespace {
+
+constexpr int kStartPatienceMs = 10'000;
+constexpr int kEndPatienceMs = 5'000;
+
+Result<UniqueFd> spec_file(const JailSpec& spec) {
+  UniqueFd fd(memfd_create("keisei-jail-spec", MFD_CLOEXEC));
+  if (!fd || write(fd.get(), &spec, sizeof spec) != ssize_t{sizeof spec}) {
+    return fail_errno("writing the jail's description");
+  }
+  return fd;
+}
+
+/// Puts the payload where keisei-jail expects it and notes in `jail` where it goes from there.
+Result<std::vector<FdMapping>> plan_payload(const std::vector<FdMapping>& fds, JailSpec& jail) {
+  if (fds.size() > kJailMaxPayload) {
+    return fail("a jailed command inherits at most {} descriptors", kJailMaxPayload);
+  }
+  std::vector<FdMapping> plan;
+  for (const FdMapping& mapping : fds) {
+    KEISEI_CHECK(mapping.child_fd >= 0 && mapping.child_fd < kHandshakeFd,
+                 "descriptor {} is out of a jailed command's range", mapping.child_fd);
+    jail.child_fds[jail.payload_count] = mapping.child_fd;
+    plan.push_back({mapping.fd, kJailFirstPayloadFd + jail.payload_count});
+    ++jail.payload_count;
+  }
+  return plan;
+}
+
+struct Sockets {
+  UniqueFd ours;
+  UniqueFd theirs;
+};
+
+Result<Sockets> control_sockets() {
+  int fds[2] = {-1, -1};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
+    return fail_errno("making the jail's control socket");
+  }
+  return Sockets{UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+/// Reaps keisei-jail itself, which exits as soon as the init lives.
+void reap_starter(pid_t starter) {
+  while (waitpid(starter, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+Error setup_error(JailMessage message) {
+  message.step[sizeof message.step - 1] = '\0';
+  return {fmt::format("setting up the jail: {}: {}", message.step, strerror(message.value))};
+}
+
+/// Until «Started». What the init says before its starter gets to say that is kept in `early`.
+Result<JailMessage> await_started(int control, std::deque<JailMessage>& early) {
+  pollfd ready = {.fd = control, .events = POLLIN, .revents = 0};
+  while (true) {
+    const int count = ::poll(&ready, 1, kStartPatienceMs);
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      return fail("keisei-jail said nothing within {} s", kStartPatienceMs / 1000);
+    }
+    JailMessage message;
+    if (recv(control, &message, sizeof message, 0) != ssize_t{sizeof message}) {
+      break;
+    }
+    if (message.kind == JailMessageKind::Started) {
+      return message;
+    }
+    early.push_back(message);
+  }
+  if (!early.empty() && early.front().kind == JailMessageKind::SetupFailed) {
+    return tl::unexpected(setup_error(early.front()));
+  }
+  return fail("keisei-jail ended before it started anything; is it of this build?");
+}
+
+void lift_weight(std::span<const pid_t> members) {
+  for (const pid_t pid : members) {
+    const UniqueFd file(open(fmt::format("/proc/{}/autogroup", pid).c_str(), O_WRONLY | O_CLOEXEC));
+    if (file && write(file.get(), "0", 1) == 1) {
+      return;  // one session, one weight
+    }
+  }
+}
+
+}  // namespace
+
+Result<Jail> Jail::launch(LaunchSpec spec) {
+  KEISEI_CHECK(!spec.argv.empty(), "a jail needs a command");
+  KEISEI_TRY(program, find_program("keisei-jail"));
+  KEISEI_TRY(plan, plan_payload(spec.fds, spec.jail));
+  KEISEI_TRY(description, spec_file(spec.jail));
+  KEISEI_TRY(sockets, control_sockets());
+  plan.push_back({sockets.theirs.get(), kJailControlFd});
+  plan.push_back({description.get(), kJailSpecFd});
+  std::vector<std::string> argv = {"keisei-jail"};
+  argv.insert(argv.end(), spec.argv.begin(), spec.argv.end());
+  KEISEI_TRY(starter, spawn({.path = program.string(),
+                             .argv = argv,
+                             .environment = spec.environment,
+                             .fds = plan,
+                             .own_process_group = false}));
+  sockets.theirs.reset();
+  std::deque<JailMessage> early;
+  Result<JailMessage> started = await_started(sockets.ours.get(), early);
+  if (!started) {
+    kill(starter, SIGKILL);
+    reap_starter(starter);
+    return tl::unexpected(std::move(started).error());
+  }
+  reap_starter(starter);
+  Result<UniqueFd> pidfd = open_pidfd(started->value);
+  if (!pidfd) {
+    sockets.ours.reset();  // the lifeline ends the tree
+    reap_starter(started->value);
+    return tl::unexpected(std::move(pidfd).error());
+  }
+  Jail jail(std::move(sockets.ours), std::move(*pidfd), started->value,
+            static_cast<Containment>(started->detail));
+  jail.early_ = std::move(early);
+  return jail;
+}
+
+Jail::~Jail() {
+  if (!pidfd_) {
+    return;
+  }
+  kill_tree({});
+  pollfd ended = {.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
+  while (::poll(&ended, 1, kEndPatienceMs) < 0 && errno == EINTR) {
+  }
+  (void)reap();
+}
+
+std::optional<JailEvent> Jail::receive() {
+  JailMessage message;
+  ssize_t got = sizeof message;
+  if (!early_.empty()) {
+    message = early_.front();
+    early_.pop_front();
+  } else {
+    got = recv(control_.get(), &message, sizeof message, MSG_DONTWAIT);
+  }
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+    return std::nullopt;
+  }
+  if (got != ssize_t{sizeof message}) {
+    return JailClosed{};
+  }
+  switch (message.kind) {
+    case JailMessageKind::SetupFailed:
+      message.step[sizeof message.step - 1] = '\0';
+      return JailSetupFailed{message.step, message.value};
+    case JailMessageKind::ExecFailed:
+      return JailExecFailed{message.value};
+    case JailMessageKind::MainExited:
+      return JailMainExited{exit_status(message.value)};
+    case JailMessageKind::Started:
+      break;
+  }
+  KEISEI_CHECK(false, "the jail started twice");
+  return std::nullopt;
+}
+
+void Jail::send(const JailOrder& order) {
+  // An init that is gone, or about to be, needs no order.
+  (void)!::send(control_.get(), &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void Jail::signal_main(int signal) { send({.kind = JailOrderKind::SignalMain, .signal = signal}); }
+
+void Jail::signal_tree(int signal) { send({.kind = JailOrderKind::SignalTree, .signal = signal}); }
+
+void Jail::kill_tree(std::span<const pid_t> members) {
+  if (containment_ == Containment::Sweep) {
+    shutdown(control_.get(), SHUT_WR);  // the lifeline: the init sweeps, then ends
+  } else {
+    kill_init();
+  }
+  lift_weight(members);
+}
+
+void Jail::kill_init() { syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0); }
+
+std::optional<TreeUsage> Jail::reap() {
+  rusage usage = {};
+  siginfo_t info = {};
+  if (!pidfd_ ||
+      syscall(SYS_waitid, P_PIDFD, pidfd_.get(), &info, WEXITED | WNOHANG, &usage) != 0 ||
+      info.si_pid == 0) {
+    return std::nullopt;
+  }
+  pidfd_.reset();
+  const auto to_seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return TreeUsage{.cpu_seconds = to_seconds(usage.ru_utime) + to_seconds(usage.ru_stime),
+                   .largest_rss = {usage.ru_maxrss * 1024}};
+}
+
+}  // namespace keisei::os

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "base/units.h"
+#include "os/jail.h"
+#include "os/process.h"
+
+namespace keisei::os {
+
+struct LaunchSpec {
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;
+  std::vector<FdMapping> fds;  ///< child_fd below kHandshakeFd; 0, 1, 2 are inherited if not named
+  JailSpec jail;               ///< the payload fields are filled in from `fds`
+};
+
+struct JailSetupFailed {
+  std::string step;
+  int error_number;
+};
+struct JailExecFailed {
+  int error_number;
+};
+struct JailMainExited {
+  ExitStatus status;
+};
+/// `JailClosed`: the init is gone and says nothing more.
+struct JailClosed {};
+using JailEvent = std::variant<JailSetupFailed, JailExecFailed, JailMainExited, JailClosed>;
+
+/// What the whole tree used, known once it is gone.
+struct TreeUsage {
+  double cpu_seconds = 0;
+  Bytes largest_rss;  ///< of its largest process, file-backed pages included
+};
+
+/// A process tree below an init of ours. Owned by one thread, which must outlive it.
+class Jail {
+ public:
+  /// Starts keisei-jail and waits (milliseconds; 10 s at most) until its init lives. The command
+  /// itself may still fail to start: that comes as an event.
+  [[nodiscard]] static Result<Jail> launch(LaunchSpec spec);
+
+  Jail(Jail&&) noexcept = default;
+  Jail& operator=(Jail&&) = delete;
+  Jail(const Jail&) = delete;
+  Jail& operator=(const Jail&) = delete;
+  /// Kills a tree that was not reaped and waits for it, 5 s at most.
+  ~Jail();
+
+  [[nodiscard]] pid_t init_pid() const { return init_pid_; }
+  [[nodiscard]] Containment containment() const { return containment_; }
+  /// Readable when receive() has something new; what came during launch() it has at once.
+  [[nodiscard]] int control_fd() const { return control_.get(); }
+  /// Readable when the whole tree is gone and reap() gives an answer.
+  [[nodiscard]] int pidfd() const { return pidfd_.get(); }
+
+  /// Does not block.
+  [[nodiscard]] std::optional<JailEvent> receive();
+  void signal_main(int signal);
+  /// Every process but the init.
+  void signal_tree(int signal);
+  /// Ends the whole tree at once. `members` have their session's weight lifted, so that dying does
+  /// not wait behind a busy machine.
+  void kill_tree(std::span<const pid_t> members);
+  /// Last resort where kill_tree() did not help.
+  void kill_init();
+  [[nodiscard]] std::optional<TreeUsage> reap();
+  /// Stops caring about a tree that SIGKILL does not end.
+  void abandon() { pidfd_.reset(); }
+
+ private:
+  Jail(UniqueFd control, UniqueFd pidfd, pid_t init_pid, Containment containment)
+      : control_(std::move(control)),
+        pidfd_(std::move(pidfd)),
+        init_pid_(init_pid),
+        containment_(containment) {}
+  void send(const JailOrder& order);
+
+  UniqueFd control_;
+  UniqueFd pidfd_;
+  pid_t init_pid_;
+  Containment containment_;
+  std::deque<JailMessage> early_;
+};
+
+}  // namespace keisei::os

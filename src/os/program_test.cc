@@ -1,0 +1,31 @@
+#include "os/program.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+namespace keisei::os {
+namespace {
+
+bool is_null(int fd) {
+  struct stat status = {};
+  return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+}
+
+TEST(Program, OpensTheStandardDescriptorsThatAreMissing) {
+  const auto start_without = [](int first, int second) {
+    close(first);
+    close(second);
+    open_missing_standard_descriptors();
+    const bool closed_the_rest = fcntl(STDERR_FILENO + 1, F_GETFD) < 0;
+    _exit(is_null(first) && is_null(second) && closed_the_rest ? 0 : 1);
+  };
+  EXPECT_EXIT((close_range(3, ~0U, 0), start_without(0, 1)), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT((close_range(3, ~0U, 0), start_without(1, 2)), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT((close_range(3, ~0U, 0), start_without(0, 2)), testing::ExitedWithCode(0), "");
+}
+
+}  // namespace
+}  // namespace keisei::os
