@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "net/evaluator.h"
+#include "net/snapshot.h"
+
+namespace keisei::net {
+
+class Network;
+
+/// The network through LibTorch on the CPU, in inference mode.
+///   observations -> planes -> policy and WDL logits
+class TorchEvaluator final : public Evaluator {
+ public:
+  /// Copies `weights`.
+  [[nodiscard]] static Result<std::unique_ptr<TorchEvaluator>> create(const WeightsView& weights);
+
+  /// For the inside of this module: evaluates with the weights of `network` as they stand.
+  explicit TorchEvaluator(std::shared_ptr<const Network> network);
+  ~TorchEvaluator() override;
+
+  Result<void> evaluate(std::span<const env::Observation> observations,
+                        std::span<float> policy_logits, std::span<float> wdl_logits) override;
+
+ private:
+  std::shared_ptr<const Network> network_;  // shared with the learner that changes its weights
+};
+
+}  // namespace keisei::net
