@@ -1,0 +1,69 @@
+#include "guard/classify.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+
+namespace keisei::guard {
+namespace {
+
+/// The highest use of memory that this end vouches for.
+Bytes peak_memory(const EndFacts& facts) {
+  const Bytes sampled = facts.sampled_peak.value_or(Bytes{});
+  const bool by_signal = facts.exit && facts.exit->signal.has_value();
+  return by_signal ? std::max(sampled, facts.largest_process) : sampled;
+}
+
+bool out_of_memory(const EndFacts& facts) {
+  if (!facts.memory_limit) {
+    return false;
+  }
+  const double share = static_cast<double>(peak_memory(facts).count) /
+                       static_cast<double>(facts.memory_limit->count);
+  const bool by_signal = facts.exit && facts.exit->signal.has_value();
+  const bool says_so = facts.stderr_tail.find("bad_alloc") != std::string_view::npos;
+  return share >= 0.9 || (says_so && (by_signal || facts.profile == Profile::Worker));
+}
+
+Ending abnormal(const EndFacts& facts, const os::ExitStatus& exit) {
+  if (out_of_memory(facts)) {
+    return {
+        Outcome::OverMemory,
+        fmt::format("ended by {} at a peak of {}, at its memory limit of {}", os::to_string(exit),
+                    to_string(peak_memory(facts)), to_string(*facts.memory_limit))};
+  }
+  if (exit.signal == SIGXFSZ) {
+    return {Outcome::OverFiles, "wrote a file beyond its size limit"};
+  }
+  if (exit.signal == SIGSYS) {
+    return {Outcome::PolicyViolation, "made a system call that its profile forbids"};
+  }
+  return {Outcome::Crashed, fmt::format("ended by {}", os::to_string(exit))};
+}
+
+}  // namespace
+
+Ending classify(const EndFacts& facts) {
+  if (facts.start_failure) {
+    return *facts.start_failure;
+  }
+  if (facts.decided) {
+    return *facts.decided;
+  }
+  if (!facts.exit) {
+    return {Outcome::Crashed, "the jail's init was killed from outside, and its tree with it"};
+  }
+  const bool by_itself = facts.exit->code.has_value();
+  const bool abnormal_code = by_itself && *facts.exit->code != 0 &&
+                             (facts.profile == Profile::Worker || out_of_memory(facts));
+  if (!by_itself || abnormal_code) {
+    return abnormal(facts, *facts.exit);
+  }
+  if (facts.wants_report && facts.report.empty()) {
+    return {Outcome::BadReport, "ended without a report"};
+  }
+  return {Outcome::Finished, ""};
+}
+
+}  // namespace keisei::guard

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/units.h"
+#include "guard/outcome.h"
+#include "guard/record.h"
+#include "os/process.h"
+
+namespace keisei::guard {
+
+/// How a run ended, and one sentence why.
+struct Ending {
+  Outcome outcome = Outcome::Finished;
+  std::string cause;
+};
+
+/// What is known when the tree is gone.
+struct EndFacts {
+  Profile profile = Profile::Worker;
+  std::optional<Ending> decided;  ///< the guard killed it, for this
+  std::optional<Ending> start_failure;
+  std::optional<os::ExitStatus> exit;  ///< of the main process; nothing: killed with its init
+  std::optional<Bytes> sampled_peak;   ///< of the tree's memory; nothing: no sample was taken
+  /// High-water mark of the largest process, without the file-backed pages that samples saw in it.
+  /// It misses nothing between two samples, but may hold file-backed pages that they missed.
+  Bytes largest_process;
+  std::optional<Bytes> memory_limit;  ///< nothing: not enforced
+  bool wants_report = false;
+  std::string_view report;
+  std::string_view stderr_tail;
+};
+
+/// The one place that names an ending, reports aside whose content the caller reads. Pure. An
+/// abnormal end is OverMemory within 10 % of the memory limit, or where a worker's says bad_alloc:
+/// under RLIMIT_DATA the kernel refuses the allocation before any sample can show it. For an exit
+/// code the samples alone tell how near the limit was; for a signal also `largest_process`.
+[[nodiscard]] Ending classify(const EndFacts& facts);
+
+}  // namespace keisei::guard

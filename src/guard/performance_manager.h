@@ -1,0 +1,89 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "guard/limits.h"
+#include "guard/outcome.h"
+#include "guard/performance_sla.h"
+#include "guard/record.h"
+#include "guard/run_control.h"
+
+namespace keisei::guard {
+
+/// `fd` of this process becomes `child_fd` of the command (0..199). Not owned.
+struct InheritedFd {
+  int fd = -1;
+  int child_fd = -1;
+};
+
+/// Burst: full weight. Slack: only what the training leaves over (SCHED_IDLE, autogroup 19).
+enum class Scheduling { Burst, Slack };
+
+/// Disabled measures and still ends the whole tree, but holds no limit; the record says so.
+enum class Enforcement { Enabled, Disabled };
+
+/// Bare does without namespaces, as a kernel that has none; for showing what then still holds.
+enum class Containment { Best, Bare };
+
+struct GuardedCommand {
+  std::vector<std::string> argv;         ///< argv[0] is searched in PATH when it has no slash
+  std::vector<std::string> environment;  ///< the whole environment, as NAME=value
+  Profile profile = Profile::Worker;
+  /// Of 0, 1 and 2, those not named here are /dev/null for a worker, inherited for a command.
+  std::vector<InheritedFd> fds;
+  std::optional<int> report_fd;  ///< the command writes its report there and closes it
+  Bytes report_limit = megabytes(16);
+  /// Reads a complete report; its error makes the outcome BadReport. Runs on the loop thread.
+  std::function<Result<void>(std::string_view)> report_check;
+  bool capture_stderr = false;  ///< fd 2 is a pipe whose last 4 KB are kept
+  bool keep_session = false;    ///< stay in the terminal's foreground group (`keisei guard`)
+  Scheduling scheduling = Scheduling::Burst;
+  Enforcement enforcement = Enforcement::Enabled;
+  Containment containment = Containment::Best;
+};
+
+struct GuardedRun {
+  GuardRecord record;
+  std::string report;       ///< what came over report_fd, complete only for Finished
+  std::string stderr_tail;  ///< at most the last 4 KB
+};
+
+/// The one road on which anything is evaluated:
+///   admission -> jail -> watch -> (kill of the whole tree) -> reap -> slot and descriptors back
+/// Owned and used by the executor's loop thread, which must live as long as the runs (a jail dies
+/// with the thread that started it).
+class EvaluationPerformanceManager {
+ public:
+  /// `slots_directory` is made when missing; processes that name the same one share
+  /// `limits.max_concurrent`. Empty: only this object's runs are counted. The limits must be valid.
+  EvaluationPerformanceManager(boost::asio::any_io_executor executor, EvaluationLimits limits,
+                               EvaluationPerformanceSLA sla, std::filesystem::path slots_directory);
+  ~EvaluationPerformanceManager();
+  EvaluationPerformanceManager(const EvaluationPerformanceManager&) = delete;
+  EvaluationPerformanceManager& operator=(const EvaluationPerformanceManager&) = delete;
+
+  /// Runs the command to its end, whatever that is; never throws. When it returns, no process of
+  /// the tree, no descriptor and no slot is left (only Unkillable may leave a process). `control`
+  /// may end the run early and outlives it. Dropping the coroutine kills the tree.
+  [[nodiscard]] boost::asio::awaitable<GuardedRun> run_evaluation_with_safeguards(
+      GuardedCommand command, RunControl& control);
+
+  [[nodiscard]] int running() const;
+  [[nodiscard]] int queued() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace keisei::guard

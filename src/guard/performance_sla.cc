@@ -1,0 +1,133 @@
+#include "guard/performance_sla.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/clock.h"
+#include "guard/resource_monitor.h"
+
+namespace keisei::guard {
+namespace {
+
+MetricVerdict hold(std::optional<double> value, double limit) {
+  if (!value) {
+    return {.value = std::nullopt, .limit = limit, .verdict = Verdict::NotMeasured};
+  }
+  // Written so that a NaN is Violated.
+  return {
+      .value = value, .limit = limit, .verdict = *value < limit ? Verdict::Met : Verdict::Violated};
+}
+
+Result<void> check(double value, double highest, std::string_view name) {
+  if (!(value > 0 && value <= highest)) {
+    return usage_error("the SLA limit {} is {:g}, but must be above 0{}", name, value,
+                       highest <= 100 ? " and at most 100" : "");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::Met:
+      return "Met";
+    case Verdict::Violated:
+      return "Violated";
+    case Verdict::NotMeasured:
+      return "NotMeasured";
+  }
+  return "";
+}
+
+Verdict SlaReport::overall() const {
+  const std::array verdicts = {evaluation_latency_ms.verdict, memory_overhead_mb.verdict,
+                               training_impact_percent.verdict, gpu_utilization_percent.verdict};
+  if (std::ranges::count(verdicts, Verdict::Violated) > 0) {
+    return Verdict::Violated;
+  }
+  return std::ranges::count(verdicts, Verdict::Met) > 0 ? Verdict::Met : Verdict::NotMeasured;
+}
+
+SlaReport EvaluationPerformanceSLA::judge(const PerformanceMetrics& metrics) const {
+  std::optional<double> memory;
+  if (metrics.peak_memory) {
+    memory = to_megabytes(*metrics.peak_memory);
+  }
+  std::optional<double> gpu;
+  if (metrics.gpu) {
+    gpu = metrics.gpu->utilization_percent;
+  }
+  return {.evaluation_latency_ms = hold(metrics.latency_ms, latency_ms),
+          .memory_overhead_mb = hold(memory, memory_overhead_mb),
+          .training_impact_percent = hold(metrics.training_impact_percent, training_impact_percent),
+          .gpu_utilization_percent = hold(gpu, gpu_utilization_percent)};
+}
+
+SlaReport EvaluationPerformanceSLA::judge(const PerformanceMetrics& metrics,
+                                          Outcome outcome) const {
+  SlaReport report = judge(metrics);
+  MetricVerdict& latency = report.evaluation_latency_ms;
+  const bool complete = outcome == Outcome::Finished || outcome == Outcome::Partial;
+  if (!complete && latency.verdict == Verdict::Met) {
+    latency = hold(std::nullopt, latency.limit);
+  }
+  if (outcome == Outcome::OverMemory) {
+    report.memory_overhead_mb.verdict = Verdict::Violated;
+  }
+  return report;
+}
+
+Result<void> validate(const EvaluationPerformanceSLA& sla) {
+  constexpr double kAny = 1e15;
+  KEISEI_TRY_VOID(check(sla.latency_ms, kAny, "latency_ms"));
+  KEISEI_TRY_VOID(check(sla.memory_overhead_mb, kAny, "memory_overhead_mb"));
+  KEISEI_TRY_VOID(check(sla.training_impact_percent, 100, "training_impact_percent"));
+  return check(sla.gpu_utilization_percent, 100, "gpu_utilization_percent");
+}
+
+std::optional<Breach> enforce_resource_limits(const ResourceSample& sample,
+                                              const EvaluationLimits& limits,
+                                              std::chrono::nanoseconds elapsed) {
+  if (sample.descriptors_hidden) {
+    return Breach{.outcome = Outcome::OverMemory,
+                  .metric = "memory_mb",
+                  .value = to_megabytes(sample.memory),
+                  .limit = to_megabytes(limits.memory),
+                  .message =
+                      "a process hides its descriptor table, so that its memory cannot be "
+                      "held to memory_mb"};
+  }
+  if (sample.memory > limits.memory) {
+    const double value = to_megabytes(sample.memory);
+    const double limit = to_megabytes(limits.memory);
+    return Breach{.outcome = Outcome::OverMemory,
+                  .metric = "memory_mb",
+                  .value = value,
+                  .limit = limit,
+                  .message = fmt::format("memory_mb {:.1f} is above its limit {:g}", value, limit)};
+  }
+  if (limits.processes && sample.processes > *limits.processes) {
+    return Breach{.outcome = Outcome::OverProcesses,
+                  .metric = "processes",
+                  .value = static_cast<double>(sample.processes),
+                  .limit = static_cast<double>(*limits.processes),
+                  .message = fmt::format("processes {} is above its limit {}", sample.processes,
+                                         *limits.processes)};
+  }
+  if (elapsed >= limits.timeout) {
+    const double value = seconds(elapsed);
+    const double limit = seconds(limits.timeout);
+    return Breach{
+        .outcome = Outcome::TimedOut,
+        .metric = "timeout_s",
+        .value = value,
+        .limit = limit,
+        .message = fmt::format("timeout_s {:.3f} has reached its limit {:g}", value, limit)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace keisei::guard

@@ -1,0 +1,147 @@
+#include "guard/performance_sla.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "guard/resource_monitor.h"
+
+namespace keisei::guard {
+namespace {
+
+using namespace std::chrono_literals;
+
+ResourceSample sample(Bytes memory, int processes) {
+  return {.memory = memory,
+          .cpu_seconds = 0,
+          .processes = processes,
+          .threads = processes,
+          .descriptors_hidden = false};
+}
+
+TEST(EvaluationPerformanceSLA, ReportsNotMeasuredWhenGpuIsAbsent) {
+  const SlaReport report =
+      EvaluationPerformanceSLA{}.judge({.latency_ms = 1000,
+                                        .peak_memory = megabytes(50),
+                                        .gpu = std::nullopt,
+                                        .training_impact_percent = std::nullopt});
+  EXPECT_EQ(report.gpu_utilization_percent.verdict, Verdict::NotMeasured);
+  EXPECT_EQ(report.gpu_utilization_percent.value, std::nullopt);
+  EXPECT_EQ(report.training_impact_percent.verdict, Verdict::NotMeasured);
+  EXPECT_EQ(report.evaluation_latency_ms.verdict, Verdict::Met);
+  EXPECT_EQ(report.memory_overhead_mb.verdict, Verdict::Met);
+  EXPECT_EQ(report.overall(), Verdict::Met);
+}
+
+TEST(EvaluationPerformanceSLA, IsViolatedAtTheLimitItself) {
+  const SlaReport report = EvaluationPerformanceSLA{}.judge(
+      {.latency_ms = 5000,
+       .peak_memory = megabytes(500),
+       .gpu = os::GpuSample{.utilization_percent = 80, .devices = 1},
+       .training_impact_percent = 5});
+  EXPECT_EQ(report.evaluation_latency_ms.verdict, Verdict::Violated);
+  EXPECT_EQ(report.memory_overhead_mb.verdict, Verdict::Violated);
+  EXPECT_EQ(report.gpu_utilization_percent.verdict, Verdict::Violated);
+  EXPECT_EQ(report.training_impact_percent.verdict, Verdict::Violated);
+  EXPECT_EQ(report.overall(), Verdict::Violated);
+}
+
+TEST(EvaluationPerformanceSLA, NothingMeasuredIsNoPass) {
+  EXPECT_EQ(EvaluationPerformanceSLA{}.judge({}).overall(), Verdict::NotMeasured);
+}
+
+TEST(EvaluationPerformanceSLA, ANumberThatIsNoneIsViolated) {
+  PerformanceMetrics metrics;
+  metrics.latency_ms = std::nan("");
+  EXPECT_EQ(EvaluationPerformanceSLA{}.judge(metrics).overall(), Verdict::Violated);
+}
+
+TEST(EvaluationPerformanceSLA, ARunWithoutAnAcceptedReportHasNoLatencyToPraise) {
+  PerformanceMetrics metrics;
+  metrics.latency_ms = 300;
+  for (const Outcome outcome : {Outcome::TimedOut, Outcome::Crashed, Outcome::BadReport,
+                                Outcome::OverMemory, Outcome::Cancelled}) {
+    const MetricVerdict latency =
+        EvaluationPerformanceSLA{}.judge(metrics, outcome).evaluation_latency_ms;
+    EXPECT_EQ(latency.verdict, Verdict::NotMeasured) << to_string(outcome);
+    EXPECT_EQ(latency.value, std::nullopt) << to_string(outcome);
+  }
+  for (const Outcome outcome : {Outcome::Finished, Outcome::Partial}) {
+    EXPECT_EQ(EvaluationPerformanceSLA{}.judge(metrics, outcome).evaluation_latency_ms.verdict,
+              Verdict::Met);
+  }
+  metrics.latency_ms = 5000;  // it is too late for a report already
+  const MetricVerdict late =
+      EvaluationPerformanceSLA{}.judge(metrics, Outcome::TimedOut).evaluation_latency_ms;
+  EXPECT_EQ(late.verdict, Verdict::Violated);
+  EXPECT_EQ(late.value, 5000);
+}
+
+TEST(EvaluationPerformanceSLA, ARunThatWasEndedForItsMemoryViolatesTheMemoryLimit) {
+  PerformanceMetrics metrics;
+  metrics.peak_memory = megabytes(90);
+  EXPECT_EQ(
+      EvaluationPerformanceSLA{}.judge(metrics, Outcome::OverMemory).memory_overhead_mb.verdict,
+      Verdict::Violated);
+  EXPECT_EQ(EvaluationPerformanceSLA{}.judge(metrics, Outcome::TimedOut).memory_overhead_mb.verdict,
+            Verdict::Met);
+}
+
+TEST(EvaluationPerformanceSLA, FollowsItsConfiguredLimits) {
+  PerformanceMetrics metrics;
+  metrics.latency_ms = 1000;
+  EXPECT_EQ(EvaluationPerformanceSLA{.latency_ms = 999}.judge(metrics).overall(),
+            Verdict::Violated);
+  EXPECT_EQ(EvaluationPerformanceSLA{.latency_ms = 1001}.judge(metrics).overall(), Verdict::Met);
+}
+
+TEST(EvaluationPerformanceSLA, RefusesLimitsThatMeanNothing) {
+  EXPECT_TRUE(validate(EvaluationPerformanceSLA{}));
+  EXPECT_FALSE(validate(EvaluationPerformanceSLA{.latency_ms = 0}));
+  EXPECT_FALSE(validate(EvaluationPerformanceSLA{.memory_overhead_mb = -1}));
+  const auto above = validate(EvaluationPerformanceSLA{.gpu_utilization_percent = 101});
+  ASSERT_FALSE(above);
+  EXPECT_EQ(above.error().kind, ErrorKind::Usage);
+  EXPECT_THAT(above.error().message, testing::HasSubstr("gpu_utilization_percent"));
+}
+
+TEST(EnforceResourceLimits, GoesOnAtTheLimits) {
+  EXPECT_FALSE(enforce_resource_limits(sample(megabytes(500), 64), {.processes = 64}, 299s));
+}
+
+TEST(EnforceResourceLimits, NamesMetricValueAndLimit) {
+  const auto breach = enforce_resource_limits(sample(megabytes(512), 1), {}, 1s);
+  ASSERT_TRUE(breach);
+  EXPECT_EQ(breach->outcome, Outcome::OverMemory);
+  EXPECT_EQ(breach->metric, "memory_mb");
+  EXPECT_DOUBLE_EQ(breach->value, 512);
+  EXPECT_DOUBLE_EQ(breach->limit, 500);
+  EXPECT_EQ(breach->message, "memory_mb 512.0 is above its limit 500");
+}
+
+TEST(EnforceResourceLimits, StopsAtTheTimeout) {
+  const auto breach = enforce_resource_limits(sample({}, 1), {.timeout = 2s}, 2s);
+  ASSERT_TRUE(breach);
+  EXPECT_EQ(breach->outcome, Outcome::TimedOut);
+  EXPECT_EQ(breach->metric, "timeout_s");
+}
+
+TEST(EnforceResourceLimits, CountsProcessesOnlyWhereTheyAreLimited) {
+  EXPECT_FALSE(enforce_resource_limits(sample({}, 10'000), {}, 1s));
+  const auto breach = enforce_resource_limits(sample({}, 4), {.processes = 3}, 1s);
+  ASSERT_TRUE(breach);
+  EXPECT_EQ(breach->outcome, Outcome::OverProcesses);
+  EXPECT_DOUBLE_EQ(breach->value, 4);
+}
+
+TEST(EnforceResourceLimits, MemoryThatCannotBeSeenIsTooMuch) {
+  ResourceSample hidden = sample({}, 1);
+  hidden.descriptors_hidden = true;
+  const auto breach = enforce_resource_limits(hidden, {}, 1s);
+  ASSERT_TRUE(breach);
+  EXPECT_EQ(breach->outcome, Outcome::OverMemory);
+}
+
+}  // namespace
+}  // namespace keisei::guard

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <unordered_set>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "guard/performance_manager.h"
+#include "os/process.h"
+
+namespace keisei::guard {
+
+/// The descriptors of a command, with the ends that this process reads (nonblocking) and those it
+/// closes after the start.
+struct Plumbing {
+  std::vector<os::FdMapping> fds;
+  std::vector<UniqueFd> for_child;
+  UniqueFd report;
+  UniqueFd stderr_pipe;
+
+  [[nodiscard]] bool names(int child_fd) const;
+  [[nodiscard]] Result<UniqueFd> add_pipe(int child_fd);
+};
+[[nodiscard]] Result<Plumbing> plumb(const GuardedCommand& command);
+
+/// The inodes of memfds that nobody can change or grow any more: the caller's memory, not the
+/// tree's.
+[[nodiscard]] std::unordered_set<std::uint64_t> sealed_inodes(std::span<const InheritedFd> fds);
+
+}  // namespace keisei::guard

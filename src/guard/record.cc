@@ -1,0 +1,100 @@
+#include "guard/record.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+
+namespace keisei::guard {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename Value>
+Json optional_json(const std::optional<Value>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json metric_json(const MetricVerdict& metric) {
+  return {{"value", optional_json(metric.value)},
+          {"limit", metric.limit},
+          {"verdict", to_string(metric.verdict)}};
+}
+
+Json sla_json(const SlaReport& sla) {
+  return {{"evaluation_latency_ms", metric_json(sla.evaluation_latency_ms)},
+          {"memory_overhead_mb", metric_json(sla.memory_overhead_mb)},
+          {"training_impact_percent", metric_json(sla.training_impact_percent)},
+          {"gpu_utilization_percent", metric_json(sla.gpu_utilization_percent)}};
+}
+
+Json limits_json(const EvaluationLimits& limits) {
+  Json json = {{"max_concurrent", limits.max_concurrent},
+               {"timeout_s", seconds(limits.timeout)},
+               {"memory_mb", to_megabytes(limits.memory)},
+               {"cpu_percent", optional_json(limits.cpu_percent)},
+               {"processes", optional_json(limits.processes)},
+               {"file_mb", nullptr},
+               {"queue", limits.queue}};
+  if (limits.file_size) {
+    json["file_mb"] = to_megabytes(*limits.file_size);
+  }
+  return json;
+}
+
+Json gpu_json(const std::optional<GpuRecord>& gpu) {
+  if (!gpu) {
+    return nullptr;
+  }
+  return {{"utilization_percent", gpu->utilization_percent}, {"device_wide", gpu->device_wide}};
+}
+
+Json breach_json(const std::optional<Breach>& breach) {
+  if (!breach) {
+    return nullptr;
+  }
+  return {{"metric", breach->metric}, {"value", breach->value}, {"limit", breach->limit}};
+}
+
+}  // namespace
+
+std::string_view to_string(Profile profile) {
+  switch (profile) {
+    case Profile::Worker:
+      return "worker";
+    case Profile::Command:
+      return "command";
+  }
+  return "";
+}
+
+std::string to_json(const GuardRecord& record) {
+  const MetricVerdict& impact = record.sla.training_impact_percent;
+  const Json json = {
+      {"outcome", to_string(record.outcome)},
+      {"cause", record.cause},
+      {"exit",
+       {{"code", optional_json(record.exit.code)}, {"signal", optional_json(record.exit.signal)}}},
+      {"breach", breach_json(record.breach)},
+      {"latency_ms", record.latency_ms},
+      {"queue_ms", record.queue_ms},
+      {"paused_ms", record.paused_ms},
+      {"kill_ms", optional_json(record.kill_ms)},
+      {"peak_memory_bytes", record.peak_memory.count},
+      {"cpu_seconds", record.cpu_seconds},
+      {"max_processes", record.max_processes},
+      {"max_threads", record.max_threads},
+      {"gpu", gpu_json(record.gpu)},
+      {"training_impact",
+       {{"estimate", optional_json(impact.value)},
+        {"bound", nullptr},
+        {"verdict", to_string(impact.verdict)}}},
+      {"sla", sla_json(record.sla)},
+      {"profile", to_string(record.profile)},
+      {"tier", {{"enforced", record.tier.enforced}, {"not_enforced", record.tier.not_enforced}}},
+      {"limits", limits_json(record.limits)},
+      {"enforcement", record.enforcement}};
+  // Text that came from a command may not be UTF-8.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace keisei::guard

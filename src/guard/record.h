@@ -1,0 +1,64 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "guard/limits.h"
+#include "guard/outcome.h"
+#include "guard/performance_sla.h"
+
+namespace keisei::guard {
+
+/// `Worker` is for evaluations that Keisei starts (everything is shut). `Command` is for anybody's
+/// command: lifetime, time, memory, processes and scheduling; files and network are left alone.
+enum class Profile { Worker, Command };
+[[nodiscard]] std::string_view to_string(Profile profile);
+
+/// How the main process ended; neither is set where it never started or was killed with its tree.
+struct ExitRecord {
+  std::optional<int> code = std::nullopt;
+  std::optional<int> signal = std::nullopt;
+};
+
+/// What held this run, what only measured it, and what nothing did.
+struct Tier {
+  std::vector<std::string> enforced;
+  std::vector<std::string> not_enforced;
+};
+
+struct GpuRecord {
+  double utilization_percent = 0;  ///< highest seen
+  bool device_wide = true;         ///< not only this run's share
+};
+
+/// The account of one guarded run, as in docs/cli.md.
+struct GuardRecord {
+  Outcome outcome = Outcome::StartFailed;
+  std::string cause;  ///< one sentence for people; empty for Finished
+  ExitRecord exit;
+  std::optional<Breach> breach = std::nullopt;  ///< set when a limit ended the run
+  double latency_ms = 0;  ///< from admission to report (or to the end without one)
+  double queue_ms = 0;
+  double paused_ms = 0;
+  Bytes peak_memory;
+  double cpu_seconds = 0;
+  int max_processes = 0;
+  int max_threads = 0;
+  std::optional<double> kill_ms =
+      std::nullopt;  ///< from the decision to kill until the whole tree was gone
+  std::optional<GpuRecord> gpu = std::nullopt;
+  SlaReport sla;
+  Profile profile = Profile::Worker;
+  Tier tier;
+  EvaluationLimits limits;  ///< as enforced, profile defaults filled in
+  bool enforcement = true;  ///< false: limits were switched off by an explicit key
+};
+
+/// One JSON object; keys as in docs/cli.md.
+[[nodiscard]] std::string to_json(const GuardRecord& record);
+
+}  // namespace keisei::guard

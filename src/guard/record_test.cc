@@ -1,0 +1,43 @@
+#include "guard/record.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "guard/resource_monitor.h"
+
+namespace keisei::guard {
+namespace {
+
+TEST(GuardRecord, HasTheKeysOfTheContract) {
+  GuardRecord record;
+  record.outcome = Outcome::OverMemory;
+  record.exit.signal = 9;
+  record.breach = Breach{.outcome = Outcome::OverMemory,
+                         .metric = "memory_mb",
+                         .value = 512,
+                         .limit = 500,
+                         .message = "too much"};
+  record.sla = EvaluationPerformanceSLA{}.judge({});
+  const auto json = nlohmann::json::parse(to_json(record));
+  for (const char* key :
+       {"outcome", "exit", "latency_ms", "queue_ms", "paused_ms", "peak_memory_bytes",
+        "cpu_seconds", "max_processes", "gpu", "training_impact", "sla", "profile", "tier"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  EXPECT_EQ(json["outcome"], "OverMemory");
+  EXPECT_EQ(json["exit"]["signal"], 9);
+  EXPECT_TRUE(json["exit"]["code"].is_null());
+  EXPECT_TRUE(json["gpu"].is_null());
+  EXPECT_EQ(json["training_impact"]["verdict"], "NotMeasured");
+  EXPECT_EQ(json["breach"]["metric"], "memory_mb");
+}
+
+TEST(GuardRecord, SurvivesTextThatIsNotUtf8) {
+  GuardRecord record;
+  record.cause = "cannot start \xff\xfe";
+  EXPECT_TRUE(nlohmann::json::accept(to_json(record)));
+}
+
+}  // namespace
+}  // namespace keisei::guard

@@ -1,0 +1,226 @@
+#include "guard/resource_monitor.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace keisei::guard {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr pid_t kInit = 100;
+
+class FakeView : public os::ProcessView {
+ public:
+  struct Process {
+    os::ProcessMemory memory;
+    os::ProcessStat stat;
+    std::optional<std::vector<os::MemoryFile>> files = std::vector<os::MemoryFile>{};
+    std::vector<os::Mapping> mappings;
+  };
+  std::map<pid_t, Process> processes;
+  os::ProcessStat init;
+  int descriptor_scans = 0;
+  int exact_probes = 0;
+
+  std::vector<pid_t> descendants(pid_t) override {
+    std::vector<pid_t> pids;
+    for (const auto& [pid, process] : processes) {
+      pids.push_back(pid);
+    }
+    return pids;
+  }
+  std::optional<os::ProcessStat> stat(pid_t pid) override {
+    return pid == kInit ? init : processes.at(pid).stat;
+  }
+  std::optional<os::ProcessMemory> memory(pid_t pid) override { return processes.at(pid).memory; }
+  std::optional<std::vector<os::MemoryFile>> memory_files(pid_t pid) override {
+    ++descriptor_scans;
+    return processes.at(pid).files;
+  }
+  std::vector<os::Mapping> mappings(pid_t pid) override {
+    ++exact_probes;
+    return processes.at(pid).mappings;
+  }
+};
+
+class ResourceMonitorTest : public testing::Test {
+ protected:
+  ResourceMonitor monitor() {
+    return {view_,
+            {.root = kInit,
+             .memory_limit = megabytes(500),
+             .descriptors_must_be_readable = true,
+             .shared_inodes = {77}}};
+  }
+  void add(pid_t pid, Bytes anonymous, Bytes shared = {}) {
+    view_.processes[pid].memory = {.anonymous = anonymous, .shared = shared, .threads = 2};
+  }
+
+  static os::Mapping weights(Bytes resident) {
+    return {.inode = 77,
+            .shared_memory = true,
+            .proportional = resident,
+            .anonymous = {},
+            .resident = resident};
+  }
+
+  FakeView view_;
+  MonotonicTime now_{1s};
+};
+
+TEST_F(ResourceMonitorTest, SumsTheWholeTree) {
+  add(101, megabytes(5));
+  add(102, megabytes(300), megabytes(20));
+  ResourceMonitor watching = monitor();
+  const ResourceSample sample = watching.sample(now_);
+  EXPECT_EQ(sample.memory, megabytes(325));
+  EXPECT_EQ(sample.processes, 2);
+  EXPECT_EQ(sample.threads, 4);
+}
+
+TEST_F(ResourceMonitorTest, LeavesOutTheWeightsThatWereHandedIn) {
+  add(101, megabytes(5), megabytes(90));
+  view_.processes[101].files = {{.inode = 77, .allocated = megabytes(90)}};
+  view_.processes[101].mappings = {weights(megabytes(90))};
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(5));
+}
+
+TEST_F(ResourceMonitorTest, WeightsThatNobodyMapsGiveNoAllowance) {
+  add(101, megabytes(5), megabytes(90));  // shared memory of its own
+  view_.processes[101].files = {{.inode = 77, .allocated = megabytes(90)}};
+  ResourceMonitor watching = monitor();
+  EXPECT_EQ(watching.sample(now_).memory, megabytes(95));
+  view_.processes[101].mappings = {weights(megabytes(60))};
+  EXPECT_EQ(watching.sample(now_ + 100ms).memory, megabytes(95));
+  EXPECT_EQ(watching.sample(now_ + 300ms).memory, megabytes(35));
+}
+
+TEST_F(ResourceMonitorTest, SeesMemfdsThatNobodyMapsAndCountsEachOnce) {
+  add(101, megabytes(5));
+  add(102, megabytes(5));
+  view_.processes[101].files = {{.inode = 9, .allocated = megabytes(300)}};
+  view_.processes[102].files = view_.processes[101].files;
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(310));
+}
+
+TEST_F(ResourceMonitorTest, MeasuresExactlyBeforeItCallsSharedPagesABreach) {
+  for (const pid_t pid : {101, 102, 103}) {  // three forks share 290 MB by copy on write
+    add(pid, megabytes(300));
+    view_.processes[pid].mappings = {
+        {.inode = 0, .shared_memory = false, .proportional = megabytes(107), .anonymous = {}}};
+  }
+  ResourceMonitor watching = monitor();
+  EXPECT_EQ(watching.sample(now_).memory, megabytes(321));
+  EXPECT_EQ(view_.exact_probes, 3);
+  add(101, megabytes(310));  // growth since then counts in full, without another dear probe
+  EXPECT_EQ(watching.sample(now_ + 10ms).memory, megabytes(331));
+  EXPECT_EQ(view_.exact_probes, 3);
+}
+
+TEST_F(ResourceMonitorTest, LooksAgainForSharedPagesThatWereCopiedSince) {
+  for (const pid_t pid : {101, 102, 103}) {
+    add(pid, megabytes(300));
+    view_.processes[pid].mappings = {
+        {.inode = 0, .shared_memory = false, .proportional = megabytes(107), .anonymous = {}}};
+  }
+  ResourceMonitor watching = monitor();
+  EXPECT_EQ(watching.sample(now_).memory, megabytes(321));
+  for (const pid_t pid : {101, 102, 103}) {  // each has its own copy now; the cheap sum stays
+    view_.processes[pid].mappings.front().proportional = megabytes(300);
+  }
+  EXPECT_EQ(watching.sample(now_ + 10ms).memory, megabytes(321));
+  EXPECT_EQ(watching.sample(now_ + 100ms).memory, megabytes(900));
+}
+
+TEST_F(ResourceMonitorTest, NewForksAreMeasuredAgainAndNotJudgedByTheirCheapSum) {
+  add(101, megabytes(300));
+  add(102, megabytes(300));
+  for (const pid_t pid : {101, 102, 103}) {
+    view_.processes[pid].mappings = {
+        {.inode = 0, .shared_memory = false, .proportional = megabytes(100), .anonymous = {}}};
+  }
+  view_.processes.erase(103);
+  ResourceMonitor watching = monitor();
+  EXPECT_EQ(watching.sample(now_).memory, megabytes(200));
+  add(103, megabytes(310));
+  view_.processes[103].mappings = view_.processes[101].mappings;
+  EXPECT_LE(watching.sample(now_ + 1ms).memory, megabytes(500));
+  EXPECT_EQ(watching.sample(now_ + 1s).memory, megabytes(300));
+}
+
+TEST_F(ResourceMonitorTest, ASingleProcessOverTheLimitNeedsNoDearProbe) {
+  add(101, megabytes(501));
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(501));
+  EXPECT_EQ(view_.exact_probes, 0);
+}
+
+TEST_F(ResourceMonitorTest, CountsAMappedMemfdOnceInTheExactProbe) {
+  add(101, megabytes(5), megabytes(300));
+  view_.processes[101].files = {{.inode = 9, .allocated = megabytes(300)}};
+  view_.processes[101].mappings = {
+      {.inode = 9, .shared_memory = true, .proportional = megabytes(300), .anonymous = {}},
+      {.inode = 0, .shared_memory = false, .proportional = megabytes(5), .anonymous = {}},
+      {.inode = 3, .shared_memory = false, .proportional = megabytes(40), .anonymous = {}}};
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(305));
+}
+
+TEST_F(ResourceMonitorTest, LooksMoreOftenNearTheLimit) {
+  ResourceMonitor watching = monitor();
+  add(101, megabytes(10));
+  (void)watching.sample(now_);
+  EXPECT_EQ(watching.next_interval(), 20ms);
+  add(101, megabytes(440));
+  (void)watching.sample(now_);
+  EXPECT_EQ(watching.next_interval(), 10ms);  // 60 MB at 6 GB/s
+  add(101, megabytes(499));
+  (void)watching.sample(now_);
+  EXPECT_EQ(watching.next_interval(), 2ms);
+}
+
+TEST_F(ResourceMonitorTest, ReadsDescriptorTablesAtALowerRate) {
+  ResourceMonitor watching = monitor();
+  add(101, megabytes(10));
+  for (int i = 0; i < 10; ++i) {
+    (void)watching.sample(now_ + i * 20ms);
+  }
+  EXPECT_EQ(view_.descriptor_scans, 4);  // at 0, 60, 120 and 180 ms: every 50 ms
+}
+
+TEST_F(ResourceMonitorTest, ATableThatStaysUnreadableIsReported) {
+  ResourceMonitor watching = monitor();
+  add(101, megabytes(10));
+  view_.processes[101].files = std::nullopt;
+  EXPECT_FALSE(watching.sample(now_).descriptors_hidden);  // perhaps it is just in exec
+  EXPECT_FALSE(watching.sample(now_ + 1s).descriptors_hidden);
+  EXPECT_TRUE(watching.sample(now_ + 2s).descriptors_hidden);
+}
+
+TEST_F(ResourceMonitorTest, KeepsTheCpuTimeOfWhatHasEnded) {
+  ResourceMonitor watching = monitor();
+  add(101, megabytes(1));
+  view_.processes[101].stat.cpu_seconds = 2;
+  view_.init.reaped_cpu_seconds = 1;
+  EXPECT_DOUBLE_EQ(watching.sample(now_).cpu_seconds, 3);
+  view_.processes.clear();  // ended, not yet waited for
+  EXPECT_DOUBLE_EQ(watching.sample(now_ + 1s).cpu_seconds, 3);
+}
+
+TEST_F(ResourceMonitorTest, RemembersTheExtremes) {
+  ResourceMonitor watching = monitor();
+  EXPECT_FALSE(watching.metrics().peak_memory.has_value());
+  add(101, megabytes(100));
+  add(102, megabytes(100));
+  (void)watching.sample(now_);
+  view_.processes.erase(102);
+  (void)watching.sample(now_ + 1s);
+  watching.note_gpu(std::nullopt);
+  EXPECT_EQ(watching.metrics().peak_memory, megabytes(200));
+  EXPECT_EQ(watching.metrics().max_processes, 2);
+  EXPECT_EQ(watching.metrics().max_threads, 4);
+  EXPECT_FALSE(watching.metrics().gpu.has_value());
+}
+
+}  // namespace
+}  // namespace keisei::guard

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+
+#include "guard/performance_manager.h"
+#include "guard/record.h"
+#include "os/jail.h"
+
+namespace keisei::guard {
+
+/// `limits` with what the profile adds where nothing was said.
+[[nodiscard]] EvaluationLimits with_profile_defaults(EvaluationLimits limits, Profile profile);
+
+/// The jail that holds `limits` for `command`.
+[[nodiscard]] os::JailSpec jail_spec(const GuardedCommand& command, const EvaluationLimits& limits);
+
+/// What holds this run on this host. `containment` is nothing where no tree was started.
+[[nodiscard]] Tier describe_tier(const GuardedCommand& command, const EvaluationLimits& limits,
+                                 std::optional<os::Containment> containment);
+
+}  // namespace keisei::guard
