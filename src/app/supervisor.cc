@@ -1,0 +1,312 @@
+#include "app/supervisor.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstdio>
+#include <exception>
+#include <optional>
+
+#include "app/evaluation_settings.h"
+#include "app/progress.h"
+#include "eval/evaluation_manager.h"
+#include "guard/performance_manager.h"
+
+namespace keisei::app {
+namespace {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+
+/// A terminal that went away must not take the supervisor with it.
+void write_ignoring_errors(std::string_view text) {
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+/// A line that is longer than the terminal is wide could not be rewritten.
+std::string cut_to_terminal(std::string line) {
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1) {
+    line.resize(std::min<std::size_t>(line.size(), size.ws_col - 1U));
+  }
+  return line;
+}
+
+/// Progress on stderr: one line that is rewritten on a terminal, a line now and then elsewhere.
+class ProgressDisplay {
+ public:
+  void show(const ProgressState& state, MonotonicTime now) {
+    if (terminal_) {
+      write_ignoring_errors("\r\x1b[2K" + cut_to_terminal(progress_line(state)));
+      dirty_ = true;
+    } else if (now - last_ >= kPlainInterval) {
+      write_ignoring_errors(progress_line(state) + "\n");
+      last_ = now;
+    }
+  }
+  /// Takes the progress line away, before a line that stays.
+  void clear() {
+    if (dirty_) {
+      write_ignoring_errors("\r\x1b[2K");
+      dirty_ = false;
+    }
+  }
+
+ private:
+  static constexpr std::chrono::seconds kPlainInterval{10};
+  const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+  bool dirty_ = false;
+  MonotonicTime last_{};
+};
+
+/// The state of one supervision. Everything runs on the loop thread.
+class Supervisor {
+ public:
+  Supervisor(const Options& options, LearnerHandle learner, store::RunStore& store,
+             telemetry::Log& log)
+      : options_(options),
+        learner_(std::move(learner)),
+        store_(store),
+        log_(log),
+        channel_ready_(loop_, ::dup(learner_.channel.fd())),
+        signals_(loop_, SIGINT, SIGTERM, SIGHUP),
+        ticker_(loop_) {}
+
+  Result<SupervisionEnd> run(const RunDirectory& directory) {
+    KEISEI_TRY(limits, limits_from(options_));
+    KEISEI_TRY(settings, settings_from(options_, directory.path()));
+    guard_.emplace(loop_.get_executor(), limits, sla_from(options_), directory.slots());
+    evaluations_.emplace(*guard_, store_, settings);
+    progress_.total_steps = options_.training.total_steps;
+    progress_.enforcement = options_.evaluation.enforcement.enabled;
+    if (!progress_.enforcement) {
+      event(telemetry::LogLevel::Warning, "enforcement_off",
+            "evaluation.enforcement.enabled is false: evaluations run without limits");
+    }
+    asio::co_spawn(loop_, read_channel(), on_end());
+    asio::co_spawn(loop_, watch_signals(), on_end());
+    asio::co_spawn(loop_, tick(), on_end());
+    loop_.run();
+    if (failure_) {
+      return tl::unexpected<Error>(std::move(*failure_));
+    }
+    return end_;
+  }
+
+ private:
+  /// What becomes of a coroutine: one that ends in an exception, which only a library can throw,
+  /// ends the supervision.
+  std::function<void(std::exception_ptr)> on_end() {
+    return [this](const std::exception_ptr& thrown) {
+      if (!thrown) {
+        return;
+      }
+      try {
+        std::rethrow_exception(thrown);
+      } catch (const std::exception& error) {
+        give_up(Error{fmt::format("the supervisor failed: {}", error.what())});
+      }
+    };
+  }
+
+  awaitable<void> read_channel() {
+    while (!channel_closed_) {
+      boost::system::error_code error;
+      co_await channel_ready_.async_wait(asio::posix::stream_descriptor::wait_read,
+                                         asio::redirect_error(asio::use_awaitable, error));
+      if (error) {
+        co_return;
+      }
+      drain_channel();
+    }
+    finish_if_done();
+  }
+
+  void drain_channel() {
+    while (!channel_closed_) {
+      auto message = learner_.channel.receive();
+      if (!message) {
+        event(telemetry::LogLevel::Error, "bad_message",
+              "the learner sent what cannot be read: " + message.error().message);
+        if (++bad_messages_ == kMostBadMessages) {
+          take(telemetry::Closed{});
+        }
+        continue;
+      }
+      bad_messages_ = 0;
+      if (!*message) {
+        return;
+      }
+      std::visit([this](auto&& content) { take(std::forward<decltype(content)>(content)); },
+                 std::move(**message));
+    }
+  }
+
+  void take(telemetry::Hello hello) {
+    say(fmt::format("the learner (process {}) is at step {} with {}", hello.record.pid,
+                    hello.record.step, hello.record.net));
+  }
+  void take(telemetry::UpdateRecord update) {
+    progress_.update = update;
+    keep(update);
+  }
+  void take(telemetry::CheckpointRecord checkpoint) {
+    if (checkpoint.error.empty()) {
+      say("checkpoint " + checkpoint.path);
+    } else {
+      event(telemetry::LogLevel::Error, "checkpoint_failed",
+            fmt::format("step {} was not saved: {}", checkpoint.step, checkpoint.error));
+    }
+    keep(checkpoint);
+  }
+  void take(telemetry::Notice notice) {
+    if (!stopping_ && options_.evaluation.enabled) {
+      asio::co_spawn(loop_, evaluate(std::move(notice)), on_end());
+    }
+  }
+  void take(telemetry::FinishedRecord finished) {
+    end_ = {.learner_finished = true, .reason = finished.reason};
+    say(fmt::format("the learner finished at step {}: {}", finished.step, finished.reason));
+  }
+  void take(telemetry::Closed /*closed*/) {
+    channel_closed_ = true;
+    progress_.learner_attached = false;
+    if (!end_.learner_finished) {
+      end_.reason = "the learner was lost: it closed its channel without a last word";
+      event(telemetry::LogLevel::Error, "learner_lost", end_.reason);
+      evaluations_->cancel_all(guard::Outcome::TrainerLost, "the learner is gone");
+    }
+  }
+
+  awaitable<void> evaluate(telemetry::Notice notice) {
+    const std::int64_t step = notice.record.step;
+    progress_.evaluations_active = evaluations_->active() + 1;
+    auto record = co_await evaluations_->evaluate_notice(std::move(notice));
+    progress_.evaluations_active = evaluations_->active();
+    if (record) {
+      say(evaluation_line(*record));
+      progress_.evaluation = std::move(*record);
+    } else {
+      event(telemetry::LogLevel::Error, "evaluation_failed",
+            fmt::format("step {} was not evaluated: {}", step, record.error().message));
+    }
+    finish_if_done();
+  }
+
+  awaitable<void> watch_signals() {
+    for (int received = 1;; ++received) {
+      boost::system::error_code error;
+      co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      if (error) {
+        co_return;
+      }
+      stopping_ = true;
+      if (received == 1) {
+        learner_.send_signal(SIGTERM);
+        say("stopping: the learner saves a checkpoint (once more: stop at once)");
+        evaluations_->cancel_all(guard::Outcome::Cancelled, "the run was stopped");
+      } else {
+        learner_.send_signal(SIGKILL);
+      }
+    }
+  }
+
+  awaitable<void> tick() {
+    while (!done()) {
+      display_.show(progress_, MonotonicClock::now());
+      ticker_.expires_after(std::chrono::seconds(1));
+      boost::system::error_code error;
+      co_await ticker_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    }
+    display_.clear();
+    signals_.cancel();  // the last thing that the loop waits for
+  }
+
+  [[nodiscard]] bool done() const { return channel_closed_ && evaluations_->active() == 0; }
+
+  /// Wakes `tick`, which ends the loop when nothing is left to do.
+  void finish_if_done() {
+    if (done()) {
+      ticker_.cancel();
+    }
+  }
+
+  /// A line that stays.
+  void say(const std::string& line) {
+    display_.clear();
+    log_.info("{}", line);
+  }
+
+  /// Something worth keeping beyond the log.
+  void event(telemetry::LogLevel level, const char* kind, const std::string& message) {
+    const telemetry::EventRecord record{.wall = std::chrono::system_clock::now(),
+                                        .level = level,
+                                        .kind = kind,
+                                        .message = message,
+                                        .detail = {}};
+    display_.clear();
+    log_.event(record);
+    keep(record);
+  }
+
+  /// A record that cannot be kept ends the supervision: training would go on unseen.
+  void keep(const telemetry::Record& record) {
+    if (auto kept = store_.add(record); !kept) {
+      give_up(std::move(kept).error());
+    }
+  }
+
+  /// Ends everything here. The caller asks the learner to save and to finish.
+  void give_up(Error error) {
+    if (failure_) {
+      return;
+    }
+    failure_ = std::move(error);
+    evaluations_->cancel_all(guard::Outcome::SupervisorLost, "the supervisor gives up");
+    channel_closed_ = true;
+    channel_ready_.cancel();
+    signals_.cancel();
+    finish_if_done();
+  }
+
+  const Options& options_;
+  LearnerHandle learner_;
+  store::RunStore& store_;
+  telemetry::Log& log_;
+
+  asio::io_context loop_{1};
+  asio::posix::stream_descriptor channel_ready_;  // a duplicate: asio closes what it owns
+  asio::signal_set signals_;
+  asio::steady_timer ticker_;
+  std::optional<guard::EvaluationPerformanceManager> guard_;
+  std::optional<eval::EvaluationManager> evaluations_;
+
+  ProgressState progress_;
+  ProgressDisplay display_;
+  SupervisionEnd end_;
+  static constexpr int kMostBadMessages = 100;  // in a row: then the channel itself is broken
+  int bad_messages_ = 0;
+  bool channel_closed_ = false;
+  bool stopping_ = false;
+  std::optional<Error> failure_;
+};
+
+}  // namespace
+
+Result<SupervisionEnd> supervise(const Options& options, const RunDirectory& run,
+                                 LearnerHandle learner, store::RunStore& store,
+                                 telemetry::Log& log) {
+  return Supervisor(options, std::move(learner), store, log).run(run);
+}
+
+}  // namespace keisei::app
