@@ -1,0 +1,116 @@
+// The three entries of EvaluationManager, with the real jail and the real worker.
+
+#include "eval/evaluation_manager.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <exception>
+#include <functional>
+
+#include "base/file.h"
+#include "program.h"
+
+namespace keisei::tests {
+namespace {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+using Evaluated = Result<telemetry::EvaluationRecord>;
+
+class Kept final : public telemetry::RecordSink {
+ public:
+  Result<void> add(const telemetry::Record& record) override {
+    records.push_back(std::get<telemetry::EvaluationRecord>(record));
+    return {};
+  }
+  std::vector<telemetry::EvaluationRecord> records;
+};
+
+class EvaluationManagerTest : public testing::Test {
+ protected:
+  EvaluationManagerTest()
+      : guard_(loop_.get_executor(), {}, {}, directory_.path() / "slots"),
+        evaluations_(guard_, kept_,
+                     {.opponents = {{match::PlayerKind::Random, {}}},
+                      .games = 2,
+                      .max_plies = 40,
+                      .worker = fs::path(KEISEI_BIN) / "keisei-worker",
+                      .run_directory = directory_.path()}) {
+    const net::NetSpec spec{.blocks = 2, .channels = 32};
+    const auto weights = net::initial_weights(spec, 3);
+    bytes_ = net::serialise_safetensors(net::weight_tensors(spec, weights),
+                                        net::snapshot_metadata(spec, 640));
+  }
+
+  /// Runs the loop until `evaluation` has ended; `meanwhile` once it has begun.
+  telemetry::EvaluationRecord ended(
+      asio::awaitable<Evaluated> evaluation, const std::function<void()>& meanwhile = [] {}) {
+    Evaluated result = fail("it never ended");
+    asio::co_spawn(loop_, std::move(evaluation),
+                   [&result](const std::exception_ptr& thrown, Evaluated record) {
+                     EXPECT_FALSE(thrown);
+                     result = std::move(record);
+                   });
+    asio::post(loop_, meanwhile);
+    loop_.restart();
+    loop_.run();
+    EXPECT_TRUE(result) << result.error().message;
+    return result.value_or(telemetry::EvaluationRecord{});
+  }
+
+  TestDirectory directory_;
+  asio::io_context loop_{1};
+  Kept kept_;
+  guard::EvaluationPerformanceManager guard_;
+  eval::EvaluationManager evaluations_;
+  std::vector<std::byte> bytes_;
+};
+
+TEST_F(EvaluationManagerTest, AllThreeEntriesGoDownTheOneRoadToTheSameGames) {
+  const fs::path file = directory_.path() / "net.safetensors";
+  ASSERT_TRUE(write_file_atomically(file, bytes_));
+  auto sealed = net::Snapshot::seal(bytes_);
+  auto announced = net::Snapshot::seal(bytes_);
+  ASSERT_TRUE(sealed && announced);
+
+  ended(evaluations_.evaluate_checkpoint(file));
+  ended(evaluations_.evaluate_current_agent(std::move(*sealed)));
+  ended(evaluations_.evaluate_notice(
+      {.record = {.step = 640, .sequence = 1, .seal_ms = 0},
+       .snapshot = UniqueFd(::fcntl(announced->fd(), F_DUPFD_CLOEXEC, 0))}));
+
+  using telemetry::EvaluationEntry;
+  const std::vector<EvaluationEntry> entries{
+      EvaluationEntry::Checkpoint, EvaluationEntry::CurrentAgent, EvaluationEntry::Notice};
+  ASSERT_EQ(kept_.records.size(), entries.size());
+  const std::string games =
+      read_file(directory_.path() / "games" / (kept_.records[0].id + ".usi")).value();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const telemetry::EvaluationRecord& record = kept_.records[i];
+    EXPECT_EQ(record.entry, entries[i]);
+    EXPECT_EQ(record.outcome, "Finished") << record.cause;
+    EXPECT_EQ(record.step, 640);
+    EXPECT_NE(record.tier.find("memory"), std::string::npos);  // of the guard: it was on its road
+    EXPECT_EQ(read_file(directory_.path() / "games" / (record.id + ".usi")).value(), games);
+  }
+  EXPECT_EQ(evaluations_.active(), 0);
+}
+
+TEST_F(EvaluationManagerTest, ACancelledEvaluationSaysSoAndLeavesNothing) {
+  auto sealed = net::Snapshot::seal(bytes_);
+  ASSERT_TRUE(sealed);
+  const auto record = ended(evaluations_.evaluate_current_agent(std::move(*sealed)), [this] {
+    evaluations_.cancel_all(guard::Outcome::TrainerLost, "the learner is gone");
+  });
+  EXPECT_EQ(record.outcome, "TrainerLost");
+  EXPECT_EQ(record.cause, "the learner is gone");
+  EXPECT_FALSE(record.score.has_value());
+  EXPECT_EQ(guard_.running(), 0);
+}
+
+}  // namespace
+}  // namespace keisei::tests

@@ -1,0 +1,137 @@
+#include "guarded_run.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <thread>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/unique_fd.h"
+#include "os/procfs.h"
+#include "os/program.h"
+
+namespace keisei::testing_support {
+namespace {
+
+namespace asio = boost::asio;
+
+asio::awaitable<void> run_into(guard::EvaluationPerformanceManager& manager,
+                               guard::GuardedCommand command, guard::RunControl& control,
+                               std::optional<guard::GuardedRun>& result) {
+  result = co_await manager.run_evaluation_with_safeguards(std::move(command), control);
+}
+
+std::string content(const std::filesystem::path& path) {
+  return os::read_proc(path.string()).value_or("");
+}
+
+bool living(const std::filesystem::path& process) {
+  const auto stat = os::parse_stat(content(process / "stat"), 100);
+  return stat && stat->state != 'Z' && stat->state != 'X';
+}
+
+}  // namespace
+
+GuardedRuns::GuardedRuns() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "keisei-guard-XXXXXX").string();
+  KEISEI_CHECK(mkdtemp(pattern.data()) != nullptr, "mkdtemp");
+  directory_ = pattern;
+  slots_ = directory_ / "slots";
+  // Said to the children only, not to this process.
+  cookie_ = fmt::format("KEISEI_TEST_COOKIE={}", directory_.filename().string());
+}
+
+GuardedRuns::~GuardedRuns() { std::filesystem::remove_all(directory_); }
+
+std::vector<std::string> GuardedRuns::environment() const {
+  std::vector<std::string> environment = os::current_environment();
+  std::erase_if(environment, [](const std::string& entry) { return entry.starts_with("PATH="); });
+  environment.emplace_back("PATH=/usr/bin:/bin");  // nothing that some account may not search
+  environment.push_back(cookie_);
+  // For the supervisor among the adversaries, beside which there is no jail.
+  environment.push_back("KEISEI_LIBEXEC=" +
+                        adversary_path("").parent_path().parent_path().string());
+  return environment;
+}
+
+guard::GuardedCommand GuardedRuns::adversary(const std::string& name,
+                                             std::vector<std::string> arguments) const {
+  guard::GuardedCommand command;
+  command.argv = {adversary_path(name).string()};
+  command.argv.insert(command.argv.end(), std::make_move_iterator(arguments.begin()),
+                      std::make_move_iterator(arguments.end()));
+  command.argv.push_back(cookie_);  // an init lets nobody read its environment
+  command.environment = environment();
+  command.capture_stderr = true;
+  return command;
+}
+
+guard::GuardedRun GuardedRuns::run(guard::GuardedCommand command,
+                                   const guard::EvaluationLimits& limits) {
+  asio::io_context loop;
+  guard::EvaluationPerformanceManager manager(loop.get_executor(), limits, {}, slots_);
+  guard::RunControl control;
+  std::optional<guard::GuardedRun> result;
+  asio::co_spawn(loop, run_into(manager, std::move(command), control, result), asio::detached);
+  loop.run();
+  KEISEI_CHECK(manager.running() == 0 && manager.queued() == 0, "a run is still counted");
+  return std::move(result).value();
+}
+
+std::vector<pid_t> GuardedRuns::survivors() const {
+  std::vector<pid_t> found;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    const int pid = std::atoi(entry.path().filename().c_str());
+    const auto carries = [&](const char* file) {
+      return content(entry.path() / file).find(cookie_) != std::string::npos;
+    };
+    if (pid > 0 && pid != getpid() && (carries("cmdline") || carries("environ")) &&
+        living(entry.path())) {
+      found.push_back(pid);
+    }
+  }
+  return found;
+}
+
+bool GuardedRuns::gone_soon() const {
+  const MonotonicTime deadline = MonotonicClock::now() + std::chrono::seconds(5);
+  while (!survivors().empty()) {
+    if (MonotonicClock::now() > deadline) {
+      return false;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+int GuardedRuns::free_slots(int slots) const {
+  int free = 0;
+  for (int i = 0; i < slots; ++i) {
+    const std::filesystem::path path = slots_ / fmt::format("slot-{}.lock", i);
+    const UniqueFd file(open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644));
+    free += file && flock(file.get(), LOCK_EX | LOCK_NB) == 0 ? 1 : 0;
+  }
+  return free;
+}
+
+std::filesystem::path adversary_path(const std::string& name) {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "adversaries" / name;
+}
+
+int open_descriptors() {
+  const std::filesystem::directory_iterator entries("/proc/self/fd");
+  return static_cast<int>(std::distance(begin(entries), end(entries)));
+}
+
+}  // namespace keisei::testing_support
