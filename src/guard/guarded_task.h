@@ -1,18 +1,15 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/clock.h"
-#include "base/unique_fd.h"
-#include "guard/classify.h"
-#include "guard/cpu_governor.h"
+#include "guard/cpu_throttle.h"
 #include "guard/drain.h"
-#include "guard/performance_manager.h"
 #include "guard/resource_monitor.h"
+#include "guard/run_account.h"
+#include "guard/wake_set.h"
 #include "os/launcher.h"
 
 namespace keisei::guard {
@@ -30,18 +27,9 @@ inline constexpr const char* kNoDescriptor =
 /// Destruction at any point kills the tree.
 class GuardedTask {
  public:
-  /// What stays the same over the run. `gpu` may be null.
-  struct Context {
-    GuardedCommand command;
-    EvaluationLimits limits;  ///< profile defaults filled in
-    EvaluationPerformanceSLA sla;
-    RunControl& control;
-    os::GpuSampler* gpu = nullptr;
-    std::chrono::nanoseconds queued{0};
-  };
-  explicit GuardedTask(Context context);
+  explicit GuardedTask(RunContext context);
 
-  [[nodiscard]] int wait_fd() const { return epoll_.get(); }
+  [[nodiscard]] int wait_fd() const { return wake_.fd(); }
   void step();
   [[nodiscard]] bool done() const { return done_; }
   /// For whoever cannot wait: ends the run at once as StartFailed. Kills the tree and waits for it,
@@ -52,51 +40,29 @@ class GuardedTask {
 
  private:
   void start();
-  [[nodiscard]] bool watch(int fd);
-  void arm(MonotonicTime next);
   void hear_jail(MonotonicTime now);
+  void hear(const os::JailEvent& event, MonotonicTime now);
   void hear_caller(MonotonicTime now);
   void look(MonotonicTime now);
-  void govern_cpu(MonotonicTime now, double cpu_seconds);
-  void resume(MonotonicTime now);
   void decide(MonotonicTime now, Ending ending);
   void check_end(MonotonicTime now);
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime deadline() const;
   [[nodiscard]] MonotonicTime next_wake() const;
-  [[nodiscard]] Ending name_ending() const;
-  [[nodiscard]] PerformanceMetrics final_metrics() const;
-  [[nodiscard]] bool enforced() const {
-    return context_.command.enforcement == Enforcement::Enabled;
-  }
 
-  const Context context_;
-  const MonotonicTime admitted_;
-  UniqueFd epoll_;
-  UniqueFd timer_;
+  const RunContext context_;
+  WakeSet wake_;
   Drain report_;
   Drain stderr_;
   os::ProcfsView view_;
   std::optional<ResourceMonitor> monitor_;
-  std::optional<CpuGovernor> governor_;
+  std::optional<CpuThrottle> throttle_;
 
   MonotonicTime next_sample_;
-  std::optional<MonotonicTime> paused_since_;
-  double cpu_when_paused_ = 0;
-  std::chrono::nanoseconds paused_{0};
-
-  // How it ends; each is set once.
+  RunFacts facts_;
   std::optional<MonotonicTime> ending_since_;  // the main process ended, or the kill was decided
-  std::optional<Ending> decided_;              // the guard's own decision
-  std::optional<Breach> breach_;
-  std::optional<Ending> start_failure_;
-  std::optional<os::ExitStatus> exit_;
-  std::optional<os::TreeUsage> usage_;  // the tree is gone
-  std::optional<double> kill_ms_;
-  MonotonicTime ended_;
   bool last_resort_ = false;
   bool done_ = false;
-  std::optional<os::Containment> containment_;
   std::optional<os::Jail> jail_;  // last: destroyed first
 };
 

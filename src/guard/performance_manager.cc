@@ -23,7 +23,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-GuardedRun refused(const GuardedTask::Context& context, const Admittance& admittance) {
+GuardedRun refused(const RunContext& context, const Admittance& admittance) {
   GuardRecord record;
   record.outcome = admittance.refusal;
   record.cause = admittance.cause;
@@ -84,12 +84,12 @@ class EvaluationPerformanceManager::Impl {
     const MonotonicTime asked = MonotonicClock::now();
     const Admittance admittance = co_await admission_.admit(control);
     const Profile profile = command.profile;
-    GuardedTask::Context context{.command = std::move(command),
-                                 .limits = with_profile_defaults(limits_, profile),
-                                 .sla = sla_,
-                                 .control = control,
-                                 .gpu = &gpu_,
-                                 .queued = MonotonicClock::now() - asked};
+    RunContext context{.command = std::move(command),
+                       .limits = with_profile_defaults(limits_, profile),
+                       .sla = sla_,
+                       .control = control,
+                       .gpu = &gpu_,
+                       .queued = MonotonicClock::now() - asked};
     if (!admittance.permit) {
       co_return refused(context, admittance);
     }

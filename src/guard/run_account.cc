@@ -1,0 +1,94 @@
+#include "guard/run_account.h"
+
+#include <algorithm>
+
+#include "guard/tier.h"
+
+namespace keisei::guard {
+namespace {
+
+Ending name_ending(const RunContext& context, const RunFacts& facts) {
+  EndFacts known{.profile = context.command.profile,
+                 .decided = facts.decided,
+                 .start_failure = facts.start_failure,
+                 .exit = facts.exit,
+                 .sampled_peak = std::nullopt,
+                 .largest_process = {},
+                 .memory_limit = std::nullopt,
+                 .wants_report = context.command.report_fd.has_value(),
+                 .report = facts.report,
+                 .stderr_tail = facts.stderr_tail};
+  if (facts.metrics) {
+    known.sampled_peak = facts.metrics->peak_memory;
+    if (facts.usage) {  // the kernel's own high-water mark misses nothing between two samples
+      known.largest_process = facts.usage->largest_rss - facts.metrics->peak_file_backed;
+    }
+  }
+  if (context.enforced()) {
+    known.memory_limit = context.limits.memory;
+  }
+  if (facts.report_overflowed) {
+    return facts.decided.value_or(Ending{Outcome::BadReport, "its report is too large"});
+  }
+  Ending ending = classify(known);
+  if (ending.outcome == Outcome::Finished && context.command.report_check) {
+    const Result<void> accepted = context.command.report_check(facts.report);
+    if (!accepted) {
+      ending = {Outcome::BadReport, accepted.error().message};
+    }
+  }
+  return ending;
+}
+
+PerformanceMetrics final_metrics(const RunFacts& facts) {
+  PerformanceMetrics metrics = facts.metrics.value_or(PerformanceMetrics{});
+  if (facts.usage) {
+    // A killed init's account lacks its children; a short run has no sample.
+    metrics.cpu_seconds = std::max(metrics.cpu_seconds, facts.usage->cpu_seconds);
+    if (!metrics.peak_memory) {  // it ended before the first sample
+      metrics.peak_memory = facts.usage->largest_rss;
+    }
+    metrics.max_processes = std::max(metrics.max_processes, 1);
+    metrics.max_threads = std::max(metrics.max_threads, 1);
+  }
+  if (!facts.start_failure) {
+    metrics.latency_ms = milliseconds(facts.ended - facts.admitted);
+  }
+  return metrics;
+}
+
+}  // namespace
+
+GuardedRun account_for(const RunContext& context, RunFacts facts) {
+  const PerformanceMetrics metrics = final_metrics(facts);
+  const Ending ending = name_ending(context, facts);
+  GuardRecord record;
+  record.outcome = ending.outcome;
+  record.cause = ending.cause;
+  if (facts.exit) {
+    record.exit = {.code = facts.exit->code, .signal = facts.exit->signal};
+  }
+  record.breach = facts.breach;
+  record.latency_ms = metrics.latency_ms.value_or(0);
+  record.queue_ms = milliseconds(context.queued);
+  record.paused_ms = milliseconds(facts.paused);
+  record.peak_memory = metrics.peak_memory.value_or(Bytes{});
+  record.cpu_seconds = metrics.cpu_seconds;
+  record.max_processes = metrics.max_processes;
+  record.max_threads = metrics.max_threads;
+  record.kill_ms = facts.kill_ms;
+  if (metrics.gpu) {
+    record.gpu =
+        GpuRecord{.utilization_percent = metrics.gpu->utilization_percent, .device_wide = true};
+  }
+  record.sla = context.sla.judge(metrics, ending.outcome);
+  record.profile = context.command.profile;
+  record.tier = describe_tier(context.command, context.limits, facts.containment);
+  record.limits = context.limits;
+  record.enforcement = context.enforced();
+  return {.record = std::move(record),
+          .report = std::move(facts.report),
+          .stderr_tail = std::move(facts.stderr_tail)};
+}
+
+}  // namespace keisei::guard

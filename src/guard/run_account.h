@@ -1,0 +1,51 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "guard/classify.h"
+#include "guard/performance_manager.h"
+#include "guard/resource_monitor.h"
+#include "os/gpu.h"
+#include "os/launcher.h"
+
+namespace keisei::guard {
+
+/// What stays the same over a run. `gpu` may be null.
+struct RunContext {
+  GuardedCommand command;
+  EvaluationLimits limits;  ///< profile defaults filled in
+  EvaluationPerformanceSLA sla;
+  RunControl& control;
+  os::GpuSampler* gpu = nullptr;
+  std::chrono::nanoseconds queued{0};
+
+  [[nodiscard]] bool enforced() const { return command.enforcement == Enforcement::Enabled; }
+};
+
+/// What a run has come to, gathered while it lasts. Each optional is set once.
+struct RunFacts {
+  MonotonicTime admitted;
+  MonotonicTime ended;  ///< the main process ended, or the kill was decided
+  std::optional<os::Containment> containment = std::nullopt;
+  std::optional<Ending> decided = std::nullopt;  ///< the guard's own decision
+  std::optional<Breach> breach = std::nullopt;
+  std::optional<Ending> start_failure = std::nullopt;
+  std::optional<os::ExitStatus> exit = std::nullopt;
+  std::optional<os::TreeUsage> usage = std::nullopt;  ///< the tree is gone
+  std::optional<double> kill_ms = std::nullopt;
+  std::optional<PerformanceMetrics> metrics = std::nullopt;  ///< nothing: it was never watched
+  std::chrono::nanoseconds paused{0};
+  std::string report = {};
+  bool report_overflowed = false;
+  std::string stderr_tail = {};
+};
+
+/// Names the ending and writes the account:
+///   facts -> classify, report check, SLA -> GuardRecord
+/// No side effect but those of the command's report check.
+[[nodiscard]] GuardedRun account_for(const RunContext& context, RunFacts facts);
+
+}  // namespace keisei::guard
