@@ -95,6 +95,12 @@ class CheckLayers(unittest.TestCase):
         self.assert_clean("telemetry/a.cc", "#include <nlohmann/json.hpp>\n")
         self.assert_refused("telemetry/a.h", "#include <nlohmann/json.hpp>\n", ".cc files only")
 
+    def test_no_limit_is_judged_by_the_wall_clock(self):
+        for text in ("auto t = std::chrono::system_clock::now();\n", "timerfd_create(CLOCK_REALTIME, 0);\n"):
+            self.assert_clean("app/a.cc", text)
+            for module in ("guard", "os"):
+                self.assert_refused(f"{module}/a.cc", text, "wall clock")
+
     def test_unknown_folder_is_refused(self):
         self.assert_refused("helpers/a.h", "int x;\n", "no module")
 

@@ -12,8 +12,10 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <sstream>
 #include <thread>
 
+#include "adversaries/cookie.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/unique_fd.h"
@@ -123,6 +125,33 @@ int GuardedRuns::free_slots(int slots) const {
     free += file && flock(file.get(), LOCK_EX | LOCK_NB) == 0 ? 1 : 0;
   }
   return free;
+}
+
+std::vector<std::string> GuardedRuns::leftovers() const {
+  std::vector<std::string> found;
+  std::error_code ignored;  // not every host has all of them
+  for (const char* place : {"/dev/shm", "/dev/mqueue", "/tmp", "/var/tmp"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(place, ignored)) {
+      if (entry.path() != directory_ &&
+          entry.path().string().find(directory_.filename()) != std::string::npos) {
+        found.push_back(entry.path());
+      }
+    }
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    if (entry.path() != slots_ && !entry.path().filename().string().starts_with("made-")) {
+      found.push_back(entry.path());
+    }
+  }
+  for (const char* kind : {"shm", "msg", "sem"}) {
+    std::istringstream table(content(std::filesystem::path("/proc/sysvipc") / kind));
+    for (std::string line; std::getline(table, line);) {
+      if (std::atoi(line.c_str()) == adversary::ipc_key(cookie_)) {
+        found.push_back(fmt::format("{} {}", kind, line));
+      }
+    }
+  }
+  return found;
 }
 
 std::filesystem::path adversary_path(const std::string& name) {

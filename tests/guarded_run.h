@@ -33,6 +33,9 @@ class GuardedRuns {
   [[nodiscard]] std::vector<pid_t> survivors() const;
   /// Whether all of them are gone within five seconds; for ends that nobody can wait for.
   [[nodiscard]] bool gone_soon() const;
+  /// What carries its name, or lies in its directory beside the slots and made-*: files, System V
+  /// objects.
+  [[nodiscard]] std::vector<std::string> leftovers() const;
   /// How many of `slots` can be locked now.
   [[nodiscard]] int free_slots(int slots) const;
 

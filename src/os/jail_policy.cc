@@ -89,6 +89,7 @@ constexpr const char* kForbidden[] = {
     "sched_setscheduler",
     "sched_setparam",
     "sched_setattr",
+    "sched_setaffinity",
     "setpriority",
     "quotactl_fd",
     "memfd_secret",

@@ -16,8 +16,8 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
-#include <iterator>
+
+#include "attempts.h"
 
 namespace {
 
@@ -52,14 +52,8 @@ long make_pair() {
   return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair);
 }
 
-struct Attempt {
-  const char* name;
-  long (*make)();
-  int refusal = EPERM;
-};
-
 // What would fail for other reasons too is asked in a way that gives another errno then.
-const Attempt kAttempts[] = {
+const adversary::Attempt kAttempts[] = {
     {"setsid", new_session},
     {"PR_SET_DUMPABLE", [] { return long{prctl(PR_SET_DUMPABLE, 0)}; }},
     {"ptrace", [] { return ptrace(PTRACE_TRACEME, 0, nullptr, nullptr); }},
@@ -84,15 +78,4 @@ const Attempt kAttempts[] = {
 
 }  // namespace
 
-int main() {
-  for (std::size_t i = 0; i < std::size(kAttempts); ++i) {
-    errno = 0;
-    const long result = kAttempts[i].make();
-    if (result >= 0 || errno != kAttempts[i].refusal) {
-      std::fprintf(stderr, "attempt %zu, %s: result %ld, errno %d\n", i + 1, kAttempts[i].name,
-                   result, errno);
-      return static_cast<int>(i + 1);
-    }
-  }
-  return 0;
-}
+int main() { return adversary::first_success(kAttempts); }

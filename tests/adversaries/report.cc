@@ -1,5 +1,5 @@
-// report WHAT: writes a report to descriptor 3: good, garbage, huge, none, slow (in two halves).
-// «flood» fills stderr instead and then reports well.
+// report WHAT: writes a report to descriptor 3: good, garbage, nan, truncated, huge (100 MB), none,
+// slow (in two halves). «flood» fills stderr instead and then reports well.
 #include <unistd.h>
 
 #include <string>
@@ -25,6 +25,10 @@ int main(int argc, char** argv) {
     say(3, "{\"wins\": 1}");
   } else if (what == "garbage") {
     say(3, std::string("\x00\xff\xfe not json", 13));
+  } else if (what == "nan") {
+    say(3, "{\"score\": NaN}");
+  } else if (what == "truncated") {
+    say(3, "{\"wins\": 1, \"los");
   } else if (what == "huge") {
     const std::string block(1 << 20, 'x');
     for (int i = 0; i < 100; ++i) {
@@ -38,7 +42,7 @@ int main(int argc, char** argv) {
     for (int i = 0; i < 20'000; ++i) {
       say(2, "noise and more noise\n");
     }
-    say(2, "the last line\n");
+    say(2, "the-last-line\n");
     say(3, "{\"wins\": 1}");
   }
   return 0;

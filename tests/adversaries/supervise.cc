@@ -1,4 +1,4 @@
-// supervise [--bare] COMMAND...: a supervisor that tests kill with SIGKILL.
+// supervise SLOTS [--bare] COMMAND...: a supervisor that tests kill with SIGKILL.
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -21,10 +21,10 @@ boost::asio::awaitable<void> run(EvaluationPerformanceManager& manager, GuardedC
 int main(int argc, char** argv) {
   GuardedCommand command;
   command.profile = Profile::Command;
-  int first = 1;
-  if (argc > 1 && std::string_view(argv[1]) == "--bare") {
+  int first = 2;
+  if (argc > first && std::string_view(argv[first]) == "--bare") {
     command.containment = Containment::Bare;
-    first = 2;
+    ++first;
   }
   if (argc <= first) {
     return 2;
@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
   command.argv.assign(argv + first, argv + argc);
   command.environment = keisei::os::current_environment();
   boost::asio::io_context loop;
-  EvaluationPerformanceManager manager(loop.get_executor(), {}, {}, {});
+  EvaluationPerformanceManager manager(loop.get_executor(), {}, {}, argv[1]);
   RunControl control;
   boost::asio::co_spawn(loop, run(manager, std::move(command), control), boost::asio::detached);
   loop.run();
