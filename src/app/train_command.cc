@@ -18,6 +18,7 @@
 #include "app/run_directory.h"
 #include "app/supervisor.h"
 #include "base/file.h"
+#include "guard/run_cgroup.h"
 #include "os/child.h"
 #include "os/program.h"
 #include "report/summary.h"
@@ -152,6 +153,8 @@ Result<Learner> attach_or_start(const RunDirectory& run, bool resume) {
     learner.process = std::move(process);
     return learner;
   }
+  (void)
+      guard::enter_cgroup();  // or the learner stays in the way; each record tells what came of it
   KEISEI_TRY(child, start_learner(run, resume));
   learner.child = std::move(child);
   return learner;

@@ -4,15 +4,20 @@
 
 namespace keisei::guard {
 
-void CpuThrottle::govern(os::Jail& jail, MonotonicTime now, double cpu_seconds) {
+void CpuThrottle::govern(os::Jail& jail, RunCgroup& cgroup, MonotonicTime now, double cpu_seconds) {
   const bool may_run = governor_.may_run(now, cpu_seconds);
   if (may_run && paused_since_) {
-    jail.signal_tree(SIGCONT);
+    if (jail.containment() == os::Containment::Sweep || !cgroup.thaw()) {
+      jail.signal_tree(SIGCONT);
+    }
     paused_ += now - *paused_since_;
     paused_since_.reset();
   } else if (!may_run && (!paused_since_ || cpu_seconds > cpu_when_paused_)) {
     // Again where it went on: a newborn may have missed the signal.
-    jail.signal_tree(SIGSTOP);
+    // A frozen init of the sweep would not see the guard go.
+    if (jail.containment() == os::Containment::Sweep || !cgroup.freeze()) {
+      jail.signal_tree(SIGSTOP);
+    }
     cpu_when_paused_ = cpu_seconds;
     paused_since_ = paused_since_.value_or(now);
   }

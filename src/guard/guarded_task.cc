@@ -37,7 +37,8 @@ Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 }  // namespace
 
-GuardedTask::GuardedTask(RunContext context) : context_(std::move(context)) {
+GuardedTask::GuardedTask(RunContext context)
+    : context_(std::move(context)), cgroup_(context_.cgroups, context_.command, context_.limits) {
   facts_.admitted = MonotonicClock::now();
   facts_.ended = facts_.admitted;
   start();
@@ -55,6 +56,7 @@ void GuardedTask::start() {
   Result<os::Jail> jail = os::Jail::launch({.argv = command.argv,
                                             .environment = command.environment,
                                             .fds = plumbing->fds,
+                                            .cgroup_fd = cgroup_.directory_fd(),
                                             .jail = jail_spec(command, context_.limits)});
   if (!jail) {
     return give_up(jail.error().message);
@@ -71,7 +73,7 @@ void GuardedTask::start() {
       .descriptors_must_be_readable = command.profile == Profile::Worker,
       .shared_inodes = sealed_inodes(command.fds)};
   monitor_.emplace(view_, std::move(options));
-  if (context_.limits.cpu_percent && context_.enforced()) {
+  if (context_.limits.cpu_percent && context_.enforced() && !cgroup_.holds_cpu()) {
     throttle_.emplace(*context_.limits.cpu_percent, facts_.admitted);
   }
   // stderr is read with the samples: a flood then costs its writer, not this process.
@@ -196,7 +198,7 @@ void GuardedTask::look(MonotonicTime now) {
   if (facts_.breach) {
     decide(now, {facts_.breach->outcome, facts_.breach->message});
   } else if (throttle_) {
-    throttle_->govern(*jail_, now, sample.cpu_seconds);
+    throttle_->govern(*jail_, cgroup_, now, sample.cpu_seconds);
   }
 }
 
@@ -207,6 +209,13 @@ void GuardedTask::decide(MonotonicTime now, Ending ending) {
   facts_.decided = std::move(ending);
   ending_since_ = now;
   facts_.ended = now;
+  kill_all();
+}
+
+void GuardedTask::kill_all() {
+  if (facts_.containment != os::Containment::Sweep) {
+    cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
+  }
   jail_->kill_tree(monitor_->members());
 }
 
@@ -242,6 +251,7 @@ void GuardedTask::check_end(MonotonicTime now) {
              facts_.containment == os::Containment::Sweep) {
     last_resort_ = true;
     jail_->kill_init();
+    cgroup_.kill();
   }
 }
 
@@ -256,6 +266,7 @@ GuardedRun GuardedTask::finish() {
   facts_.report_overflowed = report_.overflowed();
   facts_.report = report_.take_text();
   facts_.stderr_tail = stderr_.take_text();
+  facts_.cgroup = cgroup_.close();
   return account_for(context_, std::move(facts_));
 }
 

@@ -45,6 +45,7 @@ class GuardedTask {
   void hear_caller(MonotonicTime now);
   void look(MonotonicTime now);
   void decide(MonotonicTime now, Ending ending);
+  void kill_all();
   void check_end(MonotonicTime now);
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime deadline() const;
@@ -63,6 +64,7 @@ class GuardedTask {
   std::optional<MonotonicTime> ending_since_;  // the main process ended, or the kill was decided
   bool last_resort_ = false;
   bool done_ = false;
+  RunCgroup cgroup_;
   std::optional<os::Jail> jail_;  // last: destroyed first
 };
 

@@ -89,6 +89,7 @@ class EvaluationPerformanceManager::Impl {
                        .sla = sla_,
                        .control = control,
                        .gpu = &gpu_,
+                       .cgroups = &cgroups_,
                        .queued = MonotonicClock::now() - asked};
     if (!admittance.permit) {
       co_return refused(context, admittance);
@@ -106,6 +107,7 @@ class EvaluationPerformanceManager::Impl {
   const EvaluationPerformanceSLA sla_;
   Admission admission_;
   os::GpuSampler gpu_;
+  const CgroupRoom cgroups_ = enter_cgroup();
 };
 
 EvaluationPerformanceManager::EvaluationPerformanceManager(asio::any_io_executor executor,

@@ -55,7 +55,7 @@ struct EvaluationPerformanceSLA {
 [[nodiscard]] Result<void> validate(const EvaluationPerformanceSLA& sla);
 
 /// A breach of a limit: `value` and `limit` in the unit that `metric` names (timeout_s, memory_mb,
-/// processes).
+/// processes, tasks).
 struct Breach {
   Outcome outcome;
   std::string metric;

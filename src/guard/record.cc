@@ -48,6 +48,20 @@ Json gpu_json(const std::optional<GpuRecord>& gpu) {
   return {{"utilization_percent", gpu->utilization_percent}, {"device_wide", gpu->device_wide}};
 }
 
+Json cgroup_json(const std::optional<CgroupRecord>& cgroup) {
+  if (!cgroup) {
+    return nullptr;
+  }
+  Json json = {{"memory_peak_bytes", nullptr},
+               {"oom_kills", cgroup->oom_kills},
+               {"refused_tasks", cgroup->refused_tasks},
+               {"throttled_ms", cgroup->throttled_ms}};
+  if (cgroup->memory_peak) {
+    json["memory_peak_bytes"] = cgroup->memory_peak->count;
+  }
+  return json;
+}
+
 Json breach_json(const std::optional<Breach>& breach) {
   if (!breach) {
     return nullptr;
@@ -84,6 +98,7 @@ std::string to_json(const GuardRecord& record) {
       {"max_processes", record.max_processes},
       {"max_threads", record.max_threads},
       {"gpu", gpu_json(record.gpu)},
+      {"cgroup", cgroup_json(record.cgroup)},
       {"training_impact",
        {{"estimate", optional_json(impact.value)},
         {"bound", nullptr},

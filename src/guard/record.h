@@ -35,6 +35,14 @@ struct GpuRecord {
   bool device_wide = true;         ///< not only this run's share
 };
 
+/// What the kernel counted where the run had a cgroup of its own.
+struct CgroupRecord {
+  std::optional<Bytes> memory_peak;  ///< page cache and kernel memory included
+  std::int64_t oom_kills = 0;
+  std::int64_t refused_tasks = 0;  ///< forks beyond pids.max
+  double throttled_ms = 0;         ///< by cpu.max, summed over cores
+};
+
 /// The account of one guarded run, as in docs/cli.md.
 struct GuardRecord {
   Outcome outcome = Outcome::StartFailed;
@@ -51,6 +59,7 @@ struct GuardRecord {
   std::optional<double> kill_ms =
       std::nullopt;  ///< from the decision to kill until the whole tree was gone
   std::optional<GpuRecord> gpu = std::nullopt;
+  std::optional<CgroupRecord> cgroup = std::nullopt;  ///< nothing: not used
   SlaReport sla;
   Profile profile = Profile::Worker;
   Tier tier;

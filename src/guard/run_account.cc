@@ -44,7 +44,8 @@ PerformanceMetrics final_metrics(const RunFacts& facts) {
   PerformanceMetrics metrics = facts.metrics.value_or(PerformanceMetrics{});
   if (facts.usage) {
     // A killed init's account lacks its children; a short run has no sample.
-    metrics.cpu_seconds = std::max(metrics.cpu_seconds, facts.usage->cpu_seconds);
+    metrics.cpu_seconds = std::max({metrics.cpu_seconds, facts.usage->cpu_seconds,
+                                    facts.cgroup.account.cpu_seconds.value_or(0)});
     if (!metrics.peak_memory) {  // it ended before the first sample
       metrics.peak_memory = facts.usage->largest_rss;
     }
@@ -60,6 +61,12 @@ PerformanceMetrics final_metrics(const RunFacts& facts) {
 }  // namespace
 
 GuardedRun account_for(const RunContext& context, RunFacts facts) {
+  if (const auto breach =
+          cgroup_breach(facts.cgroup, context.limits, context.command.profile, facts.exit);
+      breach && !facts.decided && !facts.start_failure) {
+    facts.breach = breach;
+    facts.decided = Ending{breach->outcome, breach->message};
+  }
   const PerformanceMetrics metrics = final_metrics(facts);
   const Ending ending = name_ending(context, facts);
   GuardRecord record;
@@ -84,6 +91,8 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
   record.sla = context.sla.judge(metrics, ending.outcome);
   record.profile = context.command.profile;
   record.tier = describe_tier(context.command, context.limits, facts.containment);
+  describe_cgroup(facts.cgroup, record.tier);
+  record.cgroup = cgroup_record(facts.cgroup);
   record.limits = context.limits;
   record.enforcement = context.enforced();
   return {.record = std::move(record),

@@ -8,18 +8,20 @@
 #include "guard/classify.h"
 #include "guard/performance_manager.h"
 #include "guard/resource_monitor.h"
+#include "guard/run_cgroup.h"
 #include "os/gpu.h"
 #include "os/launcher.h"
 
 namespace keisei::guard {
 
-/// What stays the same over a run. `gpu` may be null.
+/// What stays the same over a run. `gpu` and `cgroups` may be null.
 struct RunContext {
   GuardedCommand command;
   EvaluationLimits limits;  ///< profile defaults filled in
   EvaluationPerformanceSLA sla;
   RunControl& control;
   os::GpuSampler* gpu = nullptr;
+  const CgroupRoom* cgroups = nullptr;
   std::chrono::nanoseconds queued{0};
 
   [[nodiscard]] bool enforced() const { return command.enforcement == Enforcement::Enabled; }
@@ -32,6 +34,7 @@ struct RunFacts {
   std::optional<os::Containment> containment = std::nullopt;
   std::optional<Ending> decided = std::nullopt;  ///< the guard's own decision
   std::optional<Breach> breach = std::nullopt;
+  CgroupUse cgroup = {};
   std::optional<Ending> start_failure = std::nullopt;
   std::optional<os::ExitStatus> exit = std::nullopt;
   std::optional<os::TreeUsage> usage = std::nullopt;  ///< the tree is gone

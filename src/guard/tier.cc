@@ -95,7 +95,6 @@ Tier describe_tier(const GuardedCommand& command, const EvaluationLimits& limits
   if (!worker) {
     say(false, "memory: descriptors in flight between local sockets");
   }
-  say(false, "cgroup: not used");
   if (command.scheduling == Scheduling::Slack) {
     const bool weight = os::probe_capabilities().autogroup && !command.keep_session;
     say(true, weight ? "scheduling: SCHED_IDLE, autogroup 19" : "scheduling: SCHED_IDLE");

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "os/cgroup_place.h"
 #include "os/procfs.h"
 
 namespace keisei::os {
@@ -26,19 +27,6 @@ bool user_namespaces_allowed() {
          access("/proc/self/ns/user", F_OK) == 0;
 }
 
-bool cgroup_is_delegated() {
-  const std::optional<std::string> own = read_proc("/proc/self/cgroup");
-  constexpr std::string_view kUnified = "0::";
-  if (!own || !own->starts_with(kUnified)) {  // a hybrid host lists version 1 first
-    return false;
-  }
-  const std::string path(own->substr(kUnified.size(), own->find('\n') - kUnified.size()));
-  const std::string directory = "/sys/fs/cgroup" + path;
-  const std::optional<std::string> controllers = read_proc(directory + "/cgroup.controllers");
-  return controllers && controllers->find("memory") != std::string::npos &&
-         access((directory + "/cgroup.procs").c_str(), W_OK) == 0;
-}
-
 }  // namespace
 
 Capabilities probe_capabilities() {
@@ -47,7 +35,7 @@ Capabilities probe_capabilities() {
           .user_namespaces = user_namespaces_allowed(),
           .autogroup = says("/proc/sys/kernel/sched_autogroup_enabled", "1"),
           .seccomp_filter = access("/proc/sys/kernel/seccomp/actions_avail", F_OK) == 0,
-          .cgroup_delegated = cgroup_is_delegated(),
+          .cgroup_delegated = find_delegated_cgroup(this_cgroup_host()).has_value(),
           .landlock_abi = landlock > 0 ? static_cast<int>(landlock) : 0};
 }
 

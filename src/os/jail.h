@@ -19,6 +19,7 @@ inline constexpr int kJailControlFd = 201;
 inline constexpr int kJailSpecFd = 202;
 inline constexpr int kJailFirstPayloadFd = 203;  // payload i arrives at kJailFirstPayloadFd + i
 inline constexpr int kJailMaxPayload = 16;
+inline constexpr int kJailCgroupFd = kJailFirstPayloadFd + kJailMaxPayload;  // a directory
 inline constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
 inline constexpr std::uint32_t kJailMagic = 0x4b4a0001;
 
@@ -43,7 +44,8 @@ struct JailSpec {
   std::int32_t worker_profile = 0;
   std::int32_t allow_namespaces = 1;
   std::int32_t own_session = 1;
-  std::int32_t slack = 0;  ///< SCHED_IDLE and autogroup 19
+  std::int32_t slack = 0;      ///< SCHED_IDLE and autogroup 19
+  std::int32_t in_cgroup = 0;  ///< the tree starts in the cgroup at kJailCgroupFd
   std::int32_t payload_count = 0;
   std::int32_t child_fds[kJailMaxPayload] = {};  ///< each below kHandshakeFd
 };

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -42,7 +43,13 @@ bool read_spec(JailSpec& spec) {
 }
 
 /// Like fork, into the namespaces of `flags`, with the guard as parent.
-pid_t clone_init(unsigned long flags) {
+pid_t clone_init(const JailSpec& spec, unsigned long flags) {
+  if (spec.in_cgroup != 0) {
+    clone_args arguments = {};  // CLONE_PARENT: the signal of the end is this process's own
+    arguments.flags = flags | CLONE_PARENT | CLONE_INTO_CGROUP;
+    arguments.cgroup = kJailCgroupFd;
+    return static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
+  }
   return static_cast<pid_t>(syscall(SYS_clone,
                                     flags | CLONE_PARENT | static_cast<unsigned long>(SIGCHLD),
                                     nullptr, nullptr, nullptr, 0UL));
@@ -53,18 +60,18 @@ struct InitClone {
   Containment containment;
 };
 
-InitClone clone_best_init(bool allow_namespaces) {
-  if (allow_namespaces) {
+InitClone clone_best_init(const JailSpec& spec) {
+  if (spec.allow_namespaces != 0) {
     if (geteuid() == 0) {
-      if (const pid_t pid = clone_init(CLONE_NEWPID); pid >= 0) {
+      if (const pid_t pid = clone_init(spec, CLONE_NEWPID); pid >= 0) {
         return {pid, Containment::PidNamespace};
       }
     }
-    if (const pid_t pid = clone_init(CLONE_NEWUSER | CLONE_NEWPID); pid >= 0) {
+    if (const pid_t pid = clone_init(spec, CLONE_NEWUSER | CLONE_NEWPID); pid >= 0) {
       return {pid, Containment::UserPidNamespace};
     }
   }
-  return {clone_init(0), Containment::Sweep};
+  return {clone_init(spec, 0), Containment::Sweep};
 }
 
 void write_file(const char* path, const char* text) {
@@ -174,6 +181,11 @@ void keep_only(int signal_fd) {
   if (setup.containment == Containment::UserPidNamespace) {
     map_ids(uid, gid);
   }
+  if (setup.spec.in_cgroup != 0) {
+    // Where cgroups are mounted with nsdelegate, nothing below can then leave its cgroup or change
+    // its limits. Elsewhere, and without the right to, the limits of the guard's own samples stay.
+    unshare(CLONE_NEWCGROUP);
+  }
   sigset_t all;
   sigset_t inherited;
   sigfillset(&all);
@@ -207,7 +219,7 @@ int run(int argc, char** argv) {
   }
   const uid_t uid = geteuid();
   const gid_t gid = getegid();
-  const InitClone init = clone_best_init(spec.allow_namespaces != 0);
+  const InitClone init = clone_best_init(spec);
   if (init.pid < 0) {
     die("clone");
   }

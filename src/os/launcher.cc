@@ -113,6 +113,10 @@ Result<Jail> Jail::launch(LaunchSpec spec) {
   KEISEI_CHECK(!spec.argv.empty(), "a jail needs a command");
   KEISEI_TRY(program, find_program("keisei-jail"));
   KEISEI_TRY(plan, plan_payload(spec.fds, spec.jail));
+  if (spec.cgroup_fd >= 0) {
+    spec.jail.in_cgroup = 1;
+    plan.push_back({spec.cgroup_fd, kJailCgroupFd});
+  }
   KEISEI_TRY(description, spec_file(spec.jail));
   KEISEI_TRY(sockets, control_sockets());
   plan.push_back({sockets.theirs.get(), kJailControlFd});

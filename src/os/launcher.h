@@ -21,6 +21,7 @@ struct LaunchSpec {
   std::vector<std::string> argv;
   std::vector<std::string> environment;
   std::vector<FdMapping> fds;  ///< child_fd below kHandshakeFd; 0, 1, 2 are inherited if not named
+  int cgroup_fd = -1;          ///< of a cgroup's directory, in which the tree starts; -1: ours
   JailSpec jail;               ///< the payload fields are filled in from `fds`
 };
 
