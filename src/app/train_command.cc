@@ -153,8 +153,7 @@ Result<Learner> attach_or_start(const RunDirectory& run, bool resume) {
     learner.process = std::move(process);
     return learner;
   }
-  (void)
-      guard::enter_cgroup();  // or the learner stays in the way; each record tells what came of it
+  (void)guard::enter_cgroup();  // now, or the learner stays in the way
   KEISEI_TRY(child, start_learner(run, resume));
   learner.child = std::move(child);
   return learner;
