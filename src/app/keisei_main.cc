@@ -13,6 +13,7 @@
 #include "app/playouts_command.h"
 #include "app/report_command.h"
 #include "app/train_command.h"
+#include "app/verify_command.h"
 #include "os/program.h"
 
 namespace keisei::app {
@@ -27,6 +28,7 @@ int run(int argc, char** argv) {
   add_train_command(root, chosen);
   add_evaluate_command(root, chosen);
   add_guard_command(root, chosen);
+  add_verify_command(root, chosen);
   add_report_command(root, chosen);
   add_config_command(root, chosen);
   add_perft_command(root, chosen);

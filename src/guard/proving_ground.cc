@@ -1,0 +1,243 @@
+#include "guard/proving_ground.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <charconv>
+#include <deque>
+#include <exception>
+#include <thread>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/unique_fd.h"
+#include "guard/admission.h"
+#include "os/attack.h"
+#include "os/procfs.h"
+#include "os/program.h"
+
+namespace keisei::guard {
+
+namespace asio = boost::asio;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kFarewell = 500ms;  // for a process that is being buried
+constexpr const char* kSlots = "slots";
+
+/// The runs of one call, and what ends them all.
+struct Batch {
+  std::deque<RunControl> controls;
+  std::vector<GuardedRun> results;
+  std::size_t left = 0;
+};
+
+asio::awaitable<void> run_one(EvaluationPerformanceManager& manager, GuardedCommand command,
+                              Batch& batch, std::size_t index) {
+  batch.results[index] =
+      co_await manager.run_evaluation_with_safeguards(std::move(command), batch.controls[index]);
+}
+
+/// When the last run is over, nothing waits for signals any more.
+struct Completion {
+  asio::signal_set& signals;
+  Batch& batch;
+  std::exception_ptr& error;
+  void operator()(const std::exception_ptr& thrown) const {
+    error = error ? error : thrown;
+    if (--batch.left == 0) {
+      signals.cancel();
+    }
+  }
+};
+
+struct OnSignal {
+  Batch& batch;
+  std::optional<int>& interrupted_by;
+  void operator()(const boost::system::error_code& stopped, int signal) const {
+    if (stopped) {
+      return;
+    }
+    interrupted_by = signal;
+    for (RunControl& control : batch.controls) {
+      control.cancel(Outcome::Cancelled, fmt::format("interrupted by {}", strsignal(signal)));
+    }
+  }
+};
+
+asio::awaitable<void> count_permits(Admission& admission, int slots, int& free) {
+  std::vector<Admittance> held;
+  for (int i = 0; i < slots; ++i) {
+    RunControl control;
+    held.push_back(co_await admission.admit(control));
+    free += held.back().permit ? 1 : 0;
+  }
+}
+
+struct Rethrow {
+  void operator()(const std::exception_ptr& thrown) const {
+    if (thrown) {
+      std::rethrow_exception(thrown);
+    }
+  }
+};
+
+bool living(pid_t pid) {
+  const auto stat =
+      os::parse_stat(os::read_proc(fmt::format("/proc/{}/stat", pid)).value_or(""), 100);
+  return stat && stat->state != 'Z' && stat->state != 'X';
+}
+
+}  // namespace
+
+Result<ProvingGround> ProvingGround::make(Options options) {
+  KEISEI_TRY(program, os::find_program(os::kAttackProgram));
+  std::error_code error;
+  const std::filesystem::path parent = std::filesystem::temp_directory_path(error);
+  if (error) {
+    return fail("looking for a temporary directory: {}; set TMPDIR", error.message());
+  }
+  std::string pattern = (parent / "keisei-verify-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr) {
+    return fail_errno(fmt::format("making a directory like {} (set TMPDIR)", pattern));
+  }
+  return ProvingGround(options, std::move(program), pattern);
+}
+
+ProvingGround::ProvingGround(Options options, std::filesystem::path program,
+                             std::filesystem::path directory)
+    : options_(options),
+      program_(std::move(program)),
+      directory_(std::move(directory)),
+      cookie_(fmt::format("{}-{}", directory_.filename().string(), getpid())) {}
+
+ProvingGround::ProvingGround(ProvingGround&& other) noexcept
+    : options_(other.options_),
+      program_(std::move(other.program_)),
+      directory_(std::exchange(other.directory_, {})),
+      cookie_(std::move(other.cookie_)),
+      interrupted_by_(other.interrupted_by_) {}
+
+ProvingGround::~ProvingGround() {
+  std::error_code ignored;  // what cannot be removed was reported as left
+  if (!directory_.empty()) {
+    std::filesystem::remove_all(directory_, ignored);
+  }
+}
+
+GuardedCommand ProvingGround::command(std::string_view name,
+                                      const std::vector<std::string>& arguments) const {
+  GuardedCommand command;
+  command.argv = {program_.string(), std::string(name), cookie_};
+  command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
+  command.environment = os::current_environment();
+  std::erase_if(command.environment,
+                [](const std::string& entry) { return entry.starts_with("TMPDIR="); });
+  command.environment.push_back("TMPDIR=" + directory_.string());
+  command.environment.push_back(fmt::format("{}={}", os::kAttackCookieVariable, cookie_));
+  command.capture_stderr = true;
+  command.enforcement = options_.enforcement;
+  command.containment = options_.containment;
+  return command;
+}
+
+std::vector<GuardedRun> ProvingGround::run(std::vector<GuardedCommand> commands,
+                                           const EvaluationLimits& limits) {
+  asio::io_context loop(1);
+  EvaluationPerformanceManager even(loop.get_executor(), limits, {}, directory_ / kSlots);
+  EvaluationPerformanceManager odd(loop.get_executor(), limits, {}, directory_ / kSlots);
+  Batch batch;
+  batch.left = commands.size();
+  batch.results.resize(commands.size());
+  asio::signal_set signals(loop, SIGINT, SIGTERM);
+  signals.async_wait(OnSignal{batch, interrupted_by_});
+  std::exception_ptr error;
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    batch.controls.emplace_back();
+    asio::co_spawn(loop, run_one(i % 2 == 0 ? even : odd, std::move(commands[i]), batch, i),
+                   Completion{signals, batch, error});
+  }
+  loop.run();
+  if (error) {
+    std::rethrow_exception(error);
+  }
+  return std::move(batch.results);
+}
+
+bool ProvingGround::carries_cookie(pid_t pid) const {
+  return std::ranges::any_of(
+      std::initializer_list<const char*>{"cmdline", "environ"}, [&](const char* file) {
+        const auto text = os::read_proc(fmt::format("/proc/{}/{}", pid, file));
+        return text && text->find(cookie_) != std::string::npos;
+      });
+}
+
+std::vector<pid_t> ProvingGround::survivors() const {
+  std::vector<pid_t> found;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    const std::string name = entry.path().filename().string();
+    pid_t pid = 0;
+    std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (pid > 0 && pid != getpid() && carries_cookie(pid) && living(pid)) {
+      found.push_back(pid);
+    }
+  }
+  return found;
+}
+
+int ProvingGround::count_survivors() const {
+  const MonotonicTime deadline = MonotonicClock::now() + kFarewell;
+  std::vector<pid_t> left = survivors();
+  while (!left.empty() && MonotonicClock::now() < deadline) {
+    std::this_thread::sleep_for(5ms);
+    left = survivors();
+  }
+  return static_cast<int>(left.size());
+}
+
+void ProvingGround::end_survivors() const {
+  for (const pid_t pid : survivors()) {
+    // The number may be somebody else's by now: look again once the descriptor holds it.
+    const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    if (process && carries_cookie(pid)) {
+      syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+    }
+  }
+}
+
+int ProvingGround::free_slots(int slots) const {
+  asio::io_context loop(1);
+  Admission admission(loop.get_executor(),
+                      {.max_concurrent = slots, .queue = 0, .directory = directory_ / kSlots});
+  int free = 0;
+  asio::co_spawn(loop, count_permits(admission, slots, free), Rethrow{});
+  loop.run();
+  return free;
+}
+
+int ProvingGround::take_files_left() const {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> left;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, ignored)) {
+    if (entry.path().filename() != kSlots) {
+      left.push_back(entry.path());
+    }
+  }
+  for (const std::filesystem::path& path : left) {
+    std::filesystem::remove_all(path, ignored);
+  }
+  return static_cast<int>(left.size());
+}
+
+}  // namespace keisei::guard

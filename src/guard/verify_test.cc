@@ -1,0 +1,204 @@
+#include "guard/verify.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <set>
+
+#include "os/attack.h"
+
+namespace keisei::guard {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+Attack attack_on(std::string promise, std::vector<Outcome> accepted) {
+  Attack attack;
+  attack.promise = std::move(promise);
+  attack.accepted = std::move(accepted);
+  attack.limits.timeout = 1s;
+  attack.limits.memory = megabytes(500);
+  return attack;
+}
+
+/// All went as it should.
+AttackEvidence evidence_of(Outcome outcome) {
+  AttackEvidence evidence;
+  evidence.record.outcome = outcome;
+  evidence.record.latency_ms = 1001;
+  evidence.record.kill_ms = 12;
+  evidence.record.peak_memory = megabytes(500);
+  evidence.record.limits.memory = megabytes(500);
+  evidence.free_slots = 4;
+  return evidence;
+}
+
+Attack spin() {
+  Attack attack = attack_on("time", {Outcome::TimedOut});
+  attack.on_time = true;
+  return attack;
+}
+
+Attack leak() {
+  Attack attack = attack_on("memory", {Outcome::OverMemory});
+  attack.most_overshoot = megabytes(1);
+  return attack;
+}
+
+TEST(Verify, AnAttackThatEndsAsItShouldProvesItsPromise) {
+  const Finding finding = judge(spin(), evidence_of(Outcome::TimedOut));
+  EXPECT_EQ(finding.proof, Proof::Proven);
+  EXPECT_THAT(finding.sentence, HasSubstr("1001 ms"));
+  EXPECT_THAT(finding.sentence, HasSubstr("dead 12.0 ms after the kill"));
+  EXPECT_THAT(finding.sentence, HasSubstr("0 survivors, 4/4 slots free"));
+}
+
+TEST(Verify, AnotherOutcomeIsNotProven) {
+  const Finding finding = judge(spin(), evidence_of(Outcome::Finished));
+  EXPECT_EQ(finding.proof, Proof::NotProven);
+  EXPECT_THAT(finding.sentence, HasSubstr("Finished instead of TimedOut"));
+}
+
+TEST(Verify, AnEndBeforeOrLongAfterTheTimeLimitIsNotProven) {
+  AttackEvidence evidence = evidence_of(Outcome::TimedOut);
+  evidence.record.latency_ms = 999;
+  EXPECT_EQ(judge(spin(), evidence).proof, Proof::NotProven);
+  evidence.record.latency_ms = 2001;
+  EXPECT_EQ(judge(spin(), evidence).proof, Proof::NotProven);
+}
+
+TEST(Verify, ATreeThatTakesLongToDieIsNotProven) {
+  AttackEvidence evidence = evidence_of(Outcome::TimedOut);
+  evidence.record.kill_ms = 1001;
+  EXPECT_EQ(judge(spin(), evidence).proof, Proof::NotProven);
+}
+
+TEST(Verify, APeakBeyondTheAcceptedOvershootIsNotProven) {
+  AttackEvidence evidence = evidence_of(Outcome::OverMemory);
+  evidence.record.peak_memory = megabytes(501);
+  EXPECT_EQ(judge(leak(), evidence).proof, Proof::Proven);
+  evidence.record.peak_memory = megabytes(501) + Bytes{1};
+  EXPECT_EQ(judge(leak(), evidence).proof, Proof::NotProven);
+}
+
+TEST(Verify, WhateverSurvivesOrIsLeftIsNotProven) {
+  AttackEvidence survivors = evidence_of(Outcome::OverMemory);
+  survivors.survivors = 1;
+  EXPECT_EQ(judge(leak(), survivors).proof, Proof::NotProven);
+  AttackEvidence slots = evidence_of(Outcome::OverMemory);
+  slots.free_slots = 3;
+  EXPECT_EQ(judge(leak(), slots).proof, Proof::NotProven);
+  AttackEvidence files = evidence_of(Outcome::OverMemory);
+  files.files_left = 1;
+  EXPECT_EQ(judge(leak(), files).proof, Proof::NotProven);
+  AttackEvidence descriptors = evidence_of(Outcome::OverMemory);
+  descriptors.descriptors_left = 1;
+  EXPECT_EQ(judge(leak(), descriptors).proof, Proof::NotProven);
+}
+
+TEST(Verify, AnAttackThatBrokeThroughIsNotProvenWhateverTheOutcome) {
+  Attack attack = attack_on("files", {Outcome::Finished});
+  AttackEvidence evidence = evidence_of(Outcome::Finished);
+  evidence.record.exit.code = os::kAttackBrokeThrough;  // of a command, whose code is its own
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::NotProven);
+}
+
+TEST(Verify, NothingIsProvenWhereEnforcementIsOff) {
+  AttackEvidence evidence = evidence_of(Outcome::TimedOut);
+  evidence.record.enforcement = false;
+  const Finding finding = judge(spin(), evidence);
+  EXPECT_EQ(finding.proof, Proof::NotProven);
+  EXPECT_THAT(finding.sentence, HasSubstr("enforcement is switched off"));
+}
+
+TEST(Verify, AnAttackThatCouldNotBeMadeIsNotRun) {
+  AttackEvidence evidence = evidence_of(Outcome::StartFailed);
+  evidence.record.cause = "cannot start it";
+  EXPECT_EQ(judge(spin(), evidence).proof, Proof::NotRun);
+  evidence = evidence_of(Outcome::Crashed);
+  evidence.record.exit.code = os::kAttackNotMade;
+  EXPECT_EQ(judge(spin(), evidence).proof, Proof::NotRun);
+}
+
+TEST(Verify, ACrashHasToBeNamedExactly) {
+  Attack attack = attack_on("cause", {Outcome::Crashed});
+  attack.exit = ExitRecord{.code = std::nullopt, .signal = SIGSEGV};
+  AttackEvidence evidence = evidence_of(Outcome::Crashed);
+  evidence.record.exit.signal = SIGSEGV;
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::Proven);
+  evidence.record.exit.signal = SIGKILL;
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::NotProven);
+}
+
+TEST(Verify, AHarmlessRunThatCouldNotBeStartedBesideItIsNotProven) {
+  Attack attack = attack_on("processes", {Outcome::OverProcesses});
+  AttackEvidence evidence = evidence_of(Outcome::OverProcesses);
+  evidence.others.resize(1);
+  evidence.others[0].outcome = Outcome::StartFailed;
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::NotProven);
+}
+
+TEST(Verify, MoreAtOnceThanTheLimitIsNotProven) {
+  Attack attack = attack_on("at once", {Outcome::Finished});
+  attack.copies = 5;
+  AttackEvidence evidence = evidence_of(Outcome::Finished);
+  evidence.intervals = {{0, 10}, {1, 10}, {2, 10}, {3, 10}, {10, 20}};
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::Proven);
+  evidence.intervals.back().begin_ns = 9;
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::NotProven);
+}
+
+TEST(Verify, AGpuIsMeasuredWhereThereIsOneAndNullWhereThereIsNone) {
+  Attack attack = attack_on("gpu", {Outcome::Finished});
+  attack.judges_gpu = true;
+  AttackEvidence evidence = evidence_of(Outcome::Finished);
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::Proven);
+  evidence.host_has_gpu = true;
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::NotProven);
+  evidence.record.gpu = GpuRecord{};
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::Proven);
+  evidence.host_has_gpu = false;
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::NotProven);
+}
+
+TEST(Verify, OneFailureDecidesAndNotMeasuredDoesNotCount) {
+  EXPECT_EQ(verdict_of(std::vector{Proof::Proven, Proof::NotMeasured}), Proof::Proven);
+  EXPECT_EQ(verdict_of(std::vector{Proof::Proven, Proof::NotRun}), Proof::NotRun);
+  EXPECT_EQ(verdict_of(std::vector{Proof::NotRun, Proof::NotProven}), Proof::NotProven);
+}
+
+TEST(Verify, AnIntervalIsTwoNumbersInOrder) {
+  ASSERT_TRUE(parse_interval("5 9\n"));
+  EXPECT_EQ(parse_interval("5 9\n")->end_ns, 9);
+  for (const char* text : {"", "5", "5 ", "x 9", "9 5", "5,9"}) {
+    EXPECT_FALSE(parse_interval(text)) << text;
+  }
+}
+
+TEST(AttackPlan, AttacksEveryPromiseThatCanBeAttacked) {
+  const EvaluationLimits limits = attacked_limits({}, Thoroughness::Quick);
+  std::set<std::string> promises;
+  for (const Attack& attack : plan_attacks(limits, Thoroughness::Quick, {})) {
+    promises.insert(attack.promise);
+    EXPECT_FALSE(attack.accepted.empty()) << attack.name;
+  }
+  EXPECT_THAT(promises,
+              testing::UnorderedElementsAre("time", "memory", "processes", "no orphan", "at once",
+                                            "files", "system calls", "report", "cause", "gpu"));
+}
+
+TEST(AttackPlan, TakesTheConfiguredLimitsUnlessTheyAreLarge) {
+  const EvaluationLimits small{.timeout = 100ms, .memory = megabytes(20), .processes = 5};
+  EXPECT_EQ(attacked_limits(small, Thoroughness::Full).timeout, 100ms);
+  EXPECT_EQ(attacked_limits(small, Thoroughness::Full).memory, megabytes(20));
+  EXPECT_EQ(attacked_limits(small, Thoroughness::Full).processes, 5);
+  const EvaluationLimits large{.max_concurrent = 100, .timeout = 1h, .memory = megabytes(64'000)};
+  EXPECT_EQ(attacked_limits(large, Thoroughness::Full).timeout, 1s);
+  EXPECT_EQ(attacked_limits(large, Thoroughness::Full).memory, megabytes(500));
+  EXPECT_EQ(attacked_limits(large, Thoroughness::Full).max_concurrent, 8);
+}
+
+}  // namespace
+}  // namespace keisei::guard

@@ -1,0 +1,136 @@
+// `keisei verify` and what stands behind it, on this host: all is proven; and with a safeguard
+// knocked out on purpose it is not.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "guard/verify_host.h"
+#include "os/child.h"
+#include "os/program.h"
+
+namespace keisei {
+namespace {
+
+using namespace std::chrono_literals;
+using guard::Proof;
+using testing::HasSubstr;
+
+std::filesystem::path keisei_program() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "keisei";
+}
+
+guard::VerifyOptions quick() {
+  guard::VerifyOptions options;
+  options.thoroughness = guard::Thoroughness::Quick;
+  options.supervisor = keisei_program();
+  options.report_check = [](std::string_view) -> Result<void> { return fail("not a report"); };
+  return options;
+}
+
+guard::VerifyReport run(const guard::VerifyOptions& options) {
+  Result<guard::VerifyReport> report = guard::verify_host(options, [](const auto&) {});
+  EXPECT_TRUE(report) << report.error().message;
+  return report.value_or(guard::VerifyReport{});
+}
+
+Proof proof_of(const guard::VerifyReport& report, std::string_view attack) {
+  const auto row = std::ranges::find_if(report.rows, [attack](const guard::VerifyRow& candidate) {
+    return candidate.attack.starts_with(attack);
+  });
+  EXPECT_NE(row, report.rows.end()) << attack;
+  return row == report.rows.end() ? Proof::NotRun : row->finding.proof;
+}
+
+TEST(VerifyHost, ProvesEveryPromiseThatCanBeAttacked) {
+  const guard::VerifyReport report = run(quick());
+  for (const guard::VerifyRow& row : report.rows) {
+    const bool to_come = row.attack.empty() && row.promise != "enforcement";
+    EXPECT_EQ(row.finding.proof, to_come ? Proof::NotMeasured : Proof::Proven)
+        << row.promise << ", " << row.attack << ": " << row.finding.sentence;
+  }
+  EXPECT_EQ(report.verdict(), Proof::Proven);
+}
+
+TEST(VerifyHost, WithoutNamespacesTheDeathOfTheInitIsNotSurvivedAndVerifySaysSo) {
+  guard::VerifyOptions options = quick();
+  options.containment = guard::Containment::Bare;
+  const guard::VerifyReport report = run(options);
+  EXPECT_EQ(proof_of(report, "kill-init"), Proof::NotProven);
+  EXPECT_EQ(report.verdict(), Proof::NotProven);
+}
+
+TEST(VerifyHost, WithoutEnforcementNoLimitIsProven) {
+  guard::VerifyOptions options = quick();
+  options.limits.memory = megabytes(50);
+  options.limits.timeout = 100ms;
+  options.enforcement = guard::Enforcement::Disabled;
+  const guard::VerifyReport report = run(options);
+  for (const char* attack : {"spin", "stop", "leak", "children-hold", "hoard-memfd", "fork-bomb"}) {
+    EXPECT_EQ(proof_of(report, attack), Proof::NotProven) << attack;
+  }
+  EXPECT_EQ(report.rows.front().finding.proof, Proof::NotProven);
+  EXPECT_EQ(report.verdict(), Proof::NotProven);
+}
+
+struct Answer {
+  os::ExitStatus status;
+  std::string out;
+  std::string err;
+};
+
+Answer keisei(std::vector<std::string> arguments) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "keisei-test-XXXXXX").string();
+  EXPECT_NE(mkdtemp(pattern.data()), nullptr);
+  const std::filesystem::path directory = pattern;
+  const auto file = [&](const char* name) {
+    return UniqueFd(open((directory / name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  };
+  arguments.insert(arguments.begin(), keisei_program().string());
+  const UniqueFd out = file("out");
+  const UniqueFd err = file("err");
+  Result<os::Child> child = os::Child::spawn({.argv = arguments,
+                                              .environment = os::current_environment(),
+                                              .fds = {{out.get(), 1}, {err.get(), 2}}});
+  EXPECT_TRUE(child) << child.error().message;
+  Answer answer{.status = child->wait(), .out = {}, .err = {}};
+  answer.out = read_file(directory / "out").value_or("");
+  answer.err = read_file(directory / "err").value_or("");
+  std::filesystem::remove_all(directory);
+  return answer;
+}
+
+TEST(VerifyCommand, PrintsOneDocumentAndExitsWithZeroWhereAllIsProven) {
+  const Answer answer = keisei({"verify", "--quick", "--json"});
+  EXPECT_EQ(answer.status.code, 0) << answer.out << answer.err;
+  const auto json = nlohmann::json::parse(answer.out, nullptr, false);
+  ASSERT_TRUE(json.is_object()) << answer.out;
+  EXPECT_EQ(json["verdict"], "proven");
+  EXPECT_EQ(json["not_proven"], 0);
+  EXPECT_GE(json["not_measured"], 1);
+  for (const auto& row : json["rows"]) {
+    if (row["attack"] != "") {
+      EXPECT_EQ(row["evidence"]["survivors"], 0) << row;
+    }
+  }
+}
+
+TEST(VerifyCommand, ExitsWithThreeAndSaysItLoudlyWhereEnforcementIsSwitchedOff) {
+  const Answer answer =
+      keisei({"verify", "--quick", "--set", "evaluation.enforcement.enabled=false", "--set",
+              "evaluation.limits.memory_mb=50", "--set", "evaluation.limits.timeout_s=0.1"});
+  EXPECT_EQ(answer.status.code, 3) << answer.out << answer.err;
+  EXPECT_THAT(answer.err, HasSubstr("ENFORCEMENT IS SWITCHED OFF"));
+  EXPECT_THAT(answer.out, HasSubstr("NO LIMIT HOLDS"));
+}
+
+TEST(VerifyCommand, RefusesALimitThatCannotBeMeant) {
+  EXPECT_EQ(keisei({"verify", "--set", "evaluation.limits.memory_mb=0"}).status.code, 2);
+}
+
+}  // namespace
+}  // namespace keisei
