@@ -39,7 +39,8 @@ std::string content(const std::filesystem::path& path) {
 
 bool living(const std::filesystem::path& process) {
   const auto stat = os::parse_stat(content(process / "stat"), 100);
-  return stat && stat->state != 'Z' && stat->state != 'X';
+  // A zombie with threads has only lost its first one.
+  return stat && stat->state != 'X' && (stat->state != 'Z' || stat->threads > 1);
 }
 
 }  // namespace

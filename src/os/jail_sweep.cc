@@ -19,7 +19,8 @@ struct Process {
   bool below;  // a descendant of this process
 };
 
-/// The parent of `pid`, 0 where it is gone or a zombie (which nothing can harm any more).
+/// The parent of `pid`, 0 where it is gone or a zombie (which nothing can harm any more; one with
+/// threads has only lost its first one).
 pid_t living_parent(pid_t pid) {
   char path[32];
   char text[512];
@@ -36,10 +37,14 @@ pid_t living_parent(pid_t pid) {
   const char* after_name = strrchr(text, ')');  // the name may hold anything
   char state = 'X';
   int parent = 0;
-  if (after_name == nullptr || sscanf(after_name + 1, " %c %d", &state, &parent) != 2) {
+  int threads = 0;  // field 20
+  if (after_name == nullptr ||
+      sscanf(after_name + 1,
+             " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d", &state,
+             &parent, &threads) != 3) {
     return 0;
   }
-  return state == 'Z' || state == 'X' ? 0 : parent;
+  return (state == 'Z' && threads <= 1) || state == 'X' ? 0 : parent;
 }
 
 /// All living processes, allocated; the caller frees.

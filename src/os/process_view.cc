@@ -28,7 +28,31 @@ std::optional<int> to_int(const char* name) {
                                                                   : std::nullopt;
 }
 
-bool dead(char state) { return state == 'Z' || state == 'X'; }
+/// A zombie with threads has only lost its first one.
+bool dead(const ProcessStat& process) {
+  return process.state == 'X' || (process.state == 'Z' && process.threads <= 1);
+}
+
+std::string directory_of(pid_t pid) { return fmt::format("/proc/{}", pid); }
+
+/// Where the memory and descriptors of a process show whose first thread has ended before the
+/// others: at one of those. Nothing where none is left.
+std::optional<std::string> thread_directory_of(pid_t pid) {
+  const std::string tasks = directory_of(pid) + "/task";
+  const Directory directory(opendir(tasks.c_str()));
+  while (const dirent* entry = directory ? readdir(directory.get()) : nullptr) {
+    const std::optional<int> thread = to_int(entry->d_name);
+    if (thread && *thread != pid) {
+      return fmt::format("{}/{}", tasks, *thread);
+    }
+  }
+  return std::nullopt;
+}
+
+/// Of a process that ends the memory goes first, and then nobody may read its descriptor table.
+bool without_memory(const std::string& directory) {
+  return read_proc(directory + "/statm").value_or("0 ").starts_with("0 ");
+}
 
 /// A memfd or a file in /dev/shm: the link names it, and only then is it worth a stat.
 std::optional<MemoryFile> memory_file(int directory, const char* entry) {
@@ -67,7 +91,7 @@ std::vector<ProcessStat> ProcfsView::list_unfamiliar(pid_t root, std::unordered_
     }
     if (strangers_.contains(*pid)) {
       still.insert(*pid);
-    } else if (const std::optional<ProcessStat> found = stat(*pid); found && !dead(found->state)) {
+    } else if (const std::optional<ProcessStat> found = stat(*pid); found && !dead(*found)) {
       unfamiliar.push_back(*found);
     }
   }
@@ -107,17 +131,28 @@ std::optional<ProcessStat> ProcfsView::stat(pid_t pid) {
 }
 
 std::optional<ProcessMemory> ProcfsView::memory(pid_t pid) {
-  const std::optional<std::string> text = read_proc(fmt::format("/proc/{}/status", pid));
+  std::optional<std::string> text = read_proc(directory_of(pid) + "/status");
+  if (text && text->find("\nState:\tZ") != std::string::npos) {
+    if (const std::optional<std::string> thread = thread_directory_of(pid)) {
+      text = read_proc(*thread + "/status");
+    }
+  }
   return text ? parse_status(*text) : std::nullopt;
 }
 
+std::string ProcfsView::readable_directory(pid_t pid) {
+  const std::optional<ProcessStat> process = stat(pid);
+  return process && process->state == 'Z' ? thread_directory_of(pid).value_or(directory_of(pid))
+                                          : directory_of(pid);
+}
+
 std::optional<std::vector<MemoryFile>> ProcfsView::memory_files(pid_t pid) {
-  const Directory directory(opendir(fmt::format("/proc/{}/fd", pid).c_str()));
+  const std::string process = readable_directory(pid);
+  const Directory directory(opendir((process + "/fd").c_str()));
   std::vector<MemoryFile> files;
   if (!directory) {
     const bool forbidden = errno == EACCES || errno == EPERM;
-    const std::optional<ProcessStat> alive = forbidden ? stat(pid) : std::nullopt;
-    if (alive && !dead(alive->state)) {
+    if (forbidden && !without_memory(process)) {
       return std::nullopt;
     }
     return files;  // gone in the meantime
@@ -134,7 +169,7 @@ std::optional<std::vector<MemoryFile>> ProcfsView::memory_files(pid_t pid) {
 }
 
 std::vector<Mapping> ProcfsView::mappings(pid_t pid) {
-  const std::optional<std::string> text = read_proc(fmt::format("/proc/{}/smaps", pid));
+  const std::optional<std::string> text = read_proc(readable_directory(pid) + "/smaps");
   return text ? parse_smaps(*text) : std::vector<Mapping>{};
 }
 

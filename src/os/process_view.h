@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -42,6 +43,8 @@ class ProcfsView : public ProcessView {
   [[nodiscard]] std::vector<Mapping> mappings(pid_t pid) override;
 
  private:
+  /// Where to read what a process holds, also when its first thread has ended before the others.
+  [[nodiscard]] std::string readable_directory(pid_t pid);
   void rescan(pid_t root);
   /// Living processes that are not known strangers; those that are go into `still`.
   [[nodiscard]] std::vector<ProcessStat> list_unfamiliar(pid_t root,

@@ -1,7 +1,15 @@
 #include "os/procfs.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <thread>
 
 #include "os/process_view.h"
 
@@ -71,6 +79,37 @@ TEST(Procfs, TellsSharedMemoryFromFilesInSmaps) {
   EXPECT_EQ(mappings[1].proportional.count, 16 * 1024);
   EXPECT_FALSE(mappings[2].shared_memory);
   EXPECT_EQ(mappings[2].anonymous.count, 12 * 1024);
+}
+
+/// A child that holds 20 MB and a memfd of 5 MB, and whose first thread ends before another one.
+pid_t fork_headless() {
+  const pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    static std::vector<char> memory(20'000'000, 'x');
+    const int fd = memfd_create("held", 0);
+    (void)!write(fd, memory.data(), 5'000'000);
+    std::thread([] { pause(); }).detach();
+    syscall(SYS_exit, 0);
+  }
+  return child;
+}
+
+TEST(ProcfsView, SeesWhatAProcessHoldsThatHasLostItsFirstThread) {
+  const pid_t child = fork_headless();
+  ProcfsView view;
+  while (view.stat(child).value().state != 'Z') {
+    std::this_thread::yield();
+  }
+  EXPECT_THAT(view.descendants(getpid()), testing::Contains(child));
+  EXPECT_GE(view.memory(child).value().anonymous, megabytes(20));
+  const auto files = view.memory_files(child);
+  ASSERT_TRUE(files);
+  ASSERT_EQ(files->size(), 1U);
+  EXPECT_GE(files->front().allocated, megabytes(5));
+  EXPECT_FALSE(view.mappings(child).empty());
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
 }
 
 TEST(ProcfsView, SeesThisProcessAsAChildOfItsParent) {
