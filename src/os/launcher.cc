@@ -15,6 +15,7 @@
 #include <filesystem>
 
 #include "base/check.h"
+#include "os/kill_members.h"
 #include "os/program.h"
 #include "os/spawn.h"
 
@@ -143,8 +144,7 @@ Result<Jail> Jail::launch(LaunchSpec spec) {
     reap_starter(started->value);
     return tl::unexpected(std::move(pidfd).error());
   }
-  Jail jail(std::move(sockets.ours), std::move(*pidfd), started->value,
-            static_cast<Containment>(started->detail));
+  Jail jail(std::move(sockets.ours), std::move(*pidfd), *started, spec.jail.slack != 0);
   jail.early_ = std::move(early);
   return jail;
 }
@@ -202,10 +202,18 @@ void Jail::signal_tree(int signal) { send({.kind = JailOrderKind::SignalTree, .s
 void Jail::kill_tree(std::span<const pid_t> members) {
   if (containment_ == Containment::Sweep) {
     shutdown(control_.get(), SHUT_WR);  // the lifeline: the init sweeps, then ends
-  } else {
-    kill_init();
+    if (slack_) {
+      lift_weight(members);
+    }
+    return;
   }
-  lift_weight(members);
+  kill_init();  // first, so that it reports none of the deaths that follow
+  std::vector<UniqueFd> dying = kill_members(init_pid_, members);
+  if (slack_) {
+    lift_weight(members);
+  } else if (!dying.empty()) {
+    releaser_ = std::jthread([dying = std::move(dying)] { release_memory(dying); });
+  }
 }
 
 void Jail::kill_init() { syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0); }

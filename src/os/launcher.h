@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -71,8 +72,10 @@ class Jail {
   void signal_main(int signal);
   /// Every process but the init.
   void signal_tree(int signal);
-  /// Ends the whole tree at once. `members` have their session's weight lifted, so that dying does
-  /// not wait behind a busy machine.
+  /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: each is
+  /// killed by itself, a slack session has its weight lifted, and where the tree was at full weight
+  /// a thread of this object frees memory beside the dying. (It holds up dying ones of the idle
+  /// class: they get no processor to leave their locks with.)
   void kill_tree(std::span<const pid_t> members);
   /// Last resort where kill_tree() did not help.
   void kill_init();
@@ -81,18 +84,21 @@ class Jail {
   void abandon() { pidfd_.reset(); }
 
  private:
-  Jail(UniqueFd control, UniqueFd pidfd, pid_t init_pid, Containment containment)
+  Jail(UniqueFd control, UniqueFd pidfd, const JailMessage& started, bool slack)
       : control_(std::move(control)),
         pidfd_(std::move(pidfd)),
-        init_pid_(init_pid),
-        containment_(containment) {}
+        init_pid_(started.value),
+        containment_(static_cast<Containment>(started.detail)),
+        slack_(slack) {}
   void send(const JailOrder& order);
 
   UniqueFd control_;
   UniqueFd pidfd_;
   pid_t init_pid_;
   Containment containment_;
+  bool slack_;
   std::deque<JailMessage> early_;
+  std::jthread releaser_;  // of the memory, after kill_tree()
 };
 
 }  // namespace keisei::os
