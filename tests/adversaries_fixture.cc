@@ -71,8 +71,11 @@ guard::GuardedCommand Adversaries::reporter(const std::string& what) const {
 void Adversaries::read_report(guard::GuardedCommand& command) {
   command.report_fd = 3;
   command.report_limit = megabytes(1);
-  command.report_check = [](std::string_view report) -> Result<void> {
-    return nlohmann::json::accept(report) ? Result<void>() : fail("the report is not JSON");
+  command.report_check = [](std::string_view report) -> Result<guard::ReportKind> {
+    if (!nlohmann::json::accept(report)) {
+      return fail("the report is not JSON");
+    }
+    return guard::ReportKind::Complete;
   };
 }
 

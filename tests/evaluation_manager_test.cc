@@ -32,11 +32,11 @@ class Kept final : public telemetry::RecordSink {
 
 class EvaluationManagerTest : public testing::Test {
  protected:
-  EvaluationManagerTest()
-      : guard_(loop_.get_executor(), {}, {}, directory_.path() / "slots"),
+  explicit EvaluationManagerTest(const guard::EvaluationLimits& limits = {}, int games = 2)
+      : guard_(loop_.get_executor(), limits, {}, directory_.path() / "slots"),
         evaluations_(guard_, kept_,
                      {.opponents = {{match::PlayerKind::Random, {}}},
-                      .games = 2,
+                      .games = games,
                       .max_plies = 40,
                       .worker = fs::path(KEISEI_BIN) / "keisei-worker",
                       .run_directory = directory_.path()}) {
@@ -110,6 +110,28 @@ TEST_F(EvaluationManagerTest, ACancelledEvaluationSaysSoAndLeavesNothing) {
   EXPECT_EQ(record.cause, "the learner is gone");
   EXPECT_FALSE(record.score.has_value());
   EXPECT_EQ(guard_.running(), 0);
+}
+
+class AnEvaluationThatIsTooLong : public EvaluationManagerTest {
+ protected:
+  AnEvaluationThatIsTooLong()
+      : EvaluationManagerTest({.timeout = std::chrono::seconds(6)}, 100'000) {}
+};
+
+TEST_F(AnEvaluationThatIsTooLong, ReturnsTheGamesItFinishedAsPartial) {
+  auto sealed = net::Snapshot::seal(bytes_);
+  ASSERT_TRUE(sealed);
+  const auto record = ended(evaluations_.evaluate_current_agent(std::move(*sealed)));
+  EXPECT_EQ(record.outcome, "Partial") << record.cause;
+  EXPECT_NE(record.cause.find("its time neared its limit of 6 s"), std::string::npos)
+      << record.cause;
+  EXPECT_TRUE(record.partial);
+  ASSERT_EQ(record.opponents.size(), 1U);
+  EXPECT_GT(record.opponents[0].games, 0);
+  EXPECT_LT(record.opponents[0].games, 100'000);
+  ASSERT_TRUE(record.score.has_value());
+  EXPECT_LE(record.score->low, record.score->value);
+  EXPECT_LT(record.latency_ms, 6000);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "eval/worker.h"
 #include "net/onednn/onednn_evaluator.h"
 #include "os/handshake.h"
+#include "os/warning.h"
 
 // keisei-worker: plays the games of one evaluation inside keisei-jail. It has no options: what it
 // needs it inherits (eval/request.h), and without the jail's handshake it refuses to run.
@@ -27,7 +28,8 @@ Result<void> run() {
   }
   KEISEI_TRY(text, read_file(fmt::format("/proc/self/fd/{}", eval::kRequestFd), megabytes(1)));
   KEISEI_TRY(request, eval::parse_request(text));
-  return eval::run_worker(request, eval::kReportFd, make_evaluator);
+  return eval::run_worker(request, eval::kReportFd, make_evaluator,
+                          [] { return os::inherited_warning().has_value(); });
 }
 
 }  // namespace

@@ -82,11 +82,12 @@ Result<Pending> prepare(const EvaluationSettings& settings, net::Snapshot snapsh
                  std::move(request_file), std::move(record),   std::make_shared<WorkerReport>()};
 }
 
-/// Reads a report that the worker calls complete.
-Result<void> check_report(std::string_view text, const EvaluationRequest& request,
-                          const std::string& weights_hash, WorkerReport& report) {
+/// Reads the report of a worker that ended well: whole, or ended early and says so.
+Result<guard::ReportKind> check_report(std::string_view text, const EvaluationRequest& request,
+                                       const std::string& weights_hash, WorkerReport& report) {
   KEISEI_TRY(parsed, parse_report(text, request));
-  if (!parsed.complete) {
+  const auto kind = parsed.complete ? guard::ReportKind::Complete : guard::ReportKind::Partial;
+  if (!parsed.complete && !parsed.ended_early) {
     return fail("the report breaks off after {} games", parsed.games.size());
   }
   if (parsed.weights_hash != weights_hash) {
@@ -94,7 +95,7 @@ Result<void> check_report(std::string_view text, const EvaluationRequest& reques
                 parsed.weights_hash, weights_hash);
   }
   report = std::move(parsed);
-  return {};
+  return kind;
 }
 
 guard::GuardedCommand worker_command(const Pending& pending, const EvaluationSettings& settings) {
@@ -205,10 +206,12 @@ Result<EvaluationRecord> conclude(Pending pending, const guard::GuardedRun& run,
                                   const fs::path& run_directory) {
   EvaluationRecord& record = pending.record;
   take_account(run, record);
-  if (run.record.outcome != guard::Outcome::Finished) {
+  const guard::Outcome outcome = run.record.outcome;
+  if (outcome != guard::Outcome::Finished && outcome != guard::Outcome::Partial) {
     *pending.report = games_so_far(run, pending.request, record.weights_hash);
   }
   summarise(*pending.report, pending.request, record);
+  record.partial = record.partial || outcome == guard::Outcome::Partial;
   const fs::path directory = fs::path("evaluations") / record.id;
   record.report_path = (directory / "report.json").string();
   KEISEI_TRY_VOID(

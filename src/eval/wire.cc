@@ -42,7 +42,7 @@ class Reader {
   Result<void> read(std::string_view line) {
     try {
       const auto json = ordered_json::parse(line, keep_flat);
-      if (report_.complete) {
+      if (report_.complete || report_.ended_early) {
         return fail("a line after the end of the report");
       }
       if (!begun_) {
@@ -98,11 +98,14 @@ class Reader {
 
   Result<void> read_end(const ordered_json& json) {
     const auto asked = static_cast<std::size_t>(request_.games) * request_.opponents.size();
-    if (json.at("games") != report_.games.size() || report_.games.size() != asked) {
+    const bool early = json.value("partial", false);
+    const bool enough = early ? report_.games.size() < asked : report_.games.size() == asked;
+    if (json.at("games") != report_.games.size() || !enough) {
       return fail("it ends after {} of {} games and says {}", report_.games.size(), asked,
                   printable(json.at("games").dump()));
     }
-    report_.complete = true;
+    report_.complete = !early;
+    report_.ended_early = early;
     return {};
   }
 
@@ -166,6 +169,8 @@ std::string game_line(int opponent, const match::GameResult& result) {
 }
 
 std::string final_line(int games) { return line_of({{"games", games}}); }
+
+std::string early_final_line(int games) { return line_of({{"games", games}, {"partial", true}}); }
 
 Bytes longest_report(const EvaluationRequest& request) {
   constexpr std::int64_t kMoveBytes = 6;     // «2b3c+» and a space

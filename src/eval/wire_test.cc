@@ -74,6 +74,20 @@ TEST(ParseReport, KeepsFinishedGamesOfAKilledWorker) {
   EXPECT_EQ(report->games.size(), 1U);
 }
 
+TEST(ParseReport, AWorkerThatWasWarnedMayEndEarlyAndSaysSo) {
+  const auto lines = honest_lines(small_request());
+  const std::string early = lines[0] + lines[1] + early_final_line(1);
+  const auto report = parse_report(early, small_request());
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_FALSE(report->complete);
+  EXPECT_TRUE(report->ended_early);
+  EXPECT_EQ(report->games.size(), 1U);
+  expect_refused(early + lines[2], "after the end");
+  expect_refused(lines[0] + lines[1] + early_final_line(2), "ends after 1 of 2");
+  expect_refused(lines[0] + lines[1] + lines[2] + early_final_line(2), "ends after 2 of 2");
+  expect_refused(lines[0] + "{\"games\":0,\"partial\":\"perhaps\"}\n", "line 2");
+}
+
 TEST(ParseReport, AnEmptyReportIsNotComplete) {
   const auto report = parse_report("", small_request());
   ASSERT_TRUE(report);

@@ -76,6 +76,9 @@ void GuardedTask::start() {
   if (context_.limits.cpu_percent && context_.enforced() && !cgroup_.holds_cpu()) {
     throttle_.emplace(*context_.limits.cpu_percent, facts_.admitted);
   }
+  if (context_.enforced()) {
+    soft_limits_.emplace(context_.limits, std::move(plumbing->warning));
+  }
   // stderr is read with the samples: a flood then costs its writer, not this process.
   for (const int fd :
        {jail_->control_fd(), jail_->pidfd(), report_.fd(), context_.control.event_fd()}) {
@@ -197,7 +200,10 @@ void GuardedTask::look(MonotonicTime now) {
   facts_.breach = enforce_resource_limits(sample, context_.limits, elapsed);
   if (facts_.breach) {
     decide(now, {facts_.breach->outcome, facts_.breach->message});
-  } else if (throttle_) {
+    return;
+  }
+  soft_limits_->look(sample, elapsed);
+  if (throttle_) {
     throttle_->govern(*jail_, cgroup_, now, sample.cpu_seconds);
   }
 }
@@ -262,6 +268,10 @@ GuardedRun GuardedTask::finish() {
   }
   if (monitor_) {
     facts_.metrics = monitor_->metrics();
+  }
+  if (soft_limits_) {
+    facts_.memory_warning = soft_limits_->memory();
+    facts_.timeout_warning = soft_limits_->timeout();
   }
   facts_.report_overflowed = report_.overflowed();
   facts_.report = report_.take_text();

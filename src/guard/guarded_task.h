@@ -9,6 +9,7 @@
 #include "guard/drain.h"
 #include "guard/resource_monitor.h"
 #include "guard/run_account.h"
+#include "guard/soft_limits.h"
 #include "guard/wake_set.h"
 #include "os/launcher.h"
 
@@ -58,6 +59,7 @@ class GuardedTask {
   os::ProcfsView view_;
   std::optional<ResourceMonitor> monitor_;
   std::optional<CpuThrottle> throttle_;
+  std::optional<SoftLimits> soft_limits_;
 
   MonotonicTime next_sample_;
   RunFacts facts_;

@@ -35,6 +35,9 @@ enum class Enforcement { Enabled, Disabled };
 /// Bare does without namespaces, as a kernel that has none; for showing what then still holds.
 enum class Containment { Best, Bare };
 
+/// What an accepted report holds: all that was asked for, or what was done when a warning came.
+enum class ReportKind { Complete, Partial };
+
 struct GuardedCommand {
   std::vector<std::string> argv;         ///< argv[0] is searched in PATH when it has no slash
   std::vector<std::string> environment;  ///< the whole environment, as NAME=value
@@ -43,8 +46,9 @@ struct GuardedCommand {
   std::vector<InheritedFd> fds;
   std::optional<int> report_fd;  ///< the command writes its report there and closes it
   Bytes report_limit = megabytes(16);
-  /// Reads a complete report; its error makes the outcome BadReport. Runs on the loop thread.
-  std::function<Result<void>(std::string_view)> report_check;
+  /// Reads a report of a command that ended well; its error makes the outcome BadReport. Partial is
+  /// believed only of a run that was warned (os/warning.h). Runs on the loop thread.
+  std::function<Result<ReportKind>(std::string_view)> report_check;
   bool capture_stderr = false;  ///< fd 2 is a pipe whose last 4 KB are kept
   bool keep_session = false;    ///< stay in the terminal's foreground group (`keisei guard`)
   Scheduling scheduling = Scheduling::Burst;
@@ -54,7 +58,7 @@ struct GuardedCommand {
 
 struct GuardedRun {
   GuardRecord record;
-  std::string report;       ///< what came over report_fd, complete only for Finished
+  std::string report;       ///< what came over report_fd, complete only for Finished and Partial
   std::string stderr_tail;  ///< at most the last 4 KB
 };
 

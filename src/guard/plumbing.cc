@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "os/warning.h"
+
 namespace keisei::guard {
 namespace {
 
@@ -39,6 +41,17 @@ Result<UniqueFd> Plumbing::add_pipe(int child_fd) {
   return std::move(made.read_end);
 }
 
+Result<UniqueFd> Plumbing::add_warning() {
+  KEISEI_TRY(made, make_pipe());
+  // The two ends have flags of their own, so that nothing the worker does can block the guard.
+  if (fcntl(made.write_end.get(), F_SETFL, O_NONBLOCK) != 0) {
+    return fail_errno("making a pipe nonblocking");
+  }
+  fds.push_back({made.read_end.get(), os::kWarningFd});
+  for_child.push_back(std::move(made.read_end));
+  return std::move(made.write_end);
+}
+
 Result<Plumbing> plumb(const GuardedCommand& command) {
   Plumbing plumbing;
   for (const InheritedFd& inherited : command.fds) {
@@ -53,6 +66,8 @@ Result<Plumbing> plumb(const GuardedCommand& command) {
     plumbing.stderr_pipe = std::move(end);
   }
   if (command.profile == Profile::Worker) {
+    KEISEI_TRY(end, plumbing.add_warning());
+    plumbing.warning = std::move(end);
     UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
     if (!null) {
       return fail_errno("opening /dev/null");

@@ -19,9 +19,11 @@ struct Plumbing {
   std::vector<UniqueFd> for_child;
   UniqueFd report;
   UniqueFd stderr_pipe;
+  UniqueFd warning;  ///< the write end of what a worker reads at os::kWarningFd, nonblocking too
 
   [[nodiscard]] bool names(int child_fd) const;
   [[nodiscard]] Result<UniqueFd> add_pipe(int child_fd);
+  [[nodiscard]] Result<UniqueFd> add_warning();
 };
 [[nodiscard]] Result<Plumbing> plumb(const GuardedCommand& command);
 

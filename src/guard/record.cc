@@ -92,6 +92,8 @@ std::string to_json(const GuardRecord& record) {
       {"latency_ms", record.latency_ms},
       {"queue_ms", record.queue_ms},
       {"paused_ms", record.paused_ms},
+      {"memory_warning_ms", optional_json(record.memory_warning_ms)},
+      {"timeout_warning_ms", optional_json(record.timeout_warning_ms)},
       {"kill_ms", optional_json(record.kill_ms)},
       {"peak_memory_bytes", record.peak_memory.count},
       {"cpu_seconds", record.cpu_seconds},

@@ -52,6 +52,9 @@ struct GuardRecord {
   double latency_ms = 0;  ///< from admission to report (or to the end without one)
   double queue_ms = 0;
   double paused_ms = 0;
+  /// When the run was told, once, that it was at 80 % of this limit; nothing: never.
+  std::optional<double> memory_warning_ms = std::nullopt;
+  std::optional<double> timeout_warning_ms = std::nullopt;
   Bytes peak_memory;
   double cpu_seconds = 0;
   int max_processes = 0;

@@ -7,6 +7,27 @@
 namespace keisei::guard {
 namespace {
 
+/// Of a run whose report says that it stopped before it was through.
+Ending early_ending(const RunContext& context, const RunFacts& facts) {
+  const auto warned = [](const char* what, std::string limit, std::chrono::nanoseconds when) {
+    return Ending{Outcome::Partial,
+                  fmt::format("ended early with what was finished: warned after {} that {} neared "
+                              "its limit of {}",
+                              keisei::to_string(when), what, std::move(limit))};
+  };
+  if (facts.memory_warning) {
+    return warned("its memory", to_string(context.limits.memory), *facts.memory_warning);
+  }
+  if (facts.timeout_warning) {
+    return warned("its time", keisei::to_string(context.limits.timeout), *facts.timeout_warning);
+  }
+  return {Outcome::BadReport, "it ended early, though nothing had warned it"};
+}
+
+std::optional<double> optional_ms(std::optional<std::chrono::nanoseconds> time) {
+  return time ? std::optional(milliseconds(*time)) : std::nullopt;
+}
+
 Ending name_ending(const RunContext& context, const RunFacts& facts) {
   EndFacts known{.profile = context.command.profile,
                  .decided = facts.decided,
@@ -32,9 +53,11 @@ Ending name_ending(const RunContext& context, const RunFacts& facts) {
   }
   Ending ending = classify(known);
   if (ending.outcome == Outcome::Finished && context.command.report_check) {
-    const Result<void> accepted = context.command.report_check(facts.report);
+    const Result<ReportKind> accepted = context.command.report_check(facts.report);
     if (!accepted) {
       ending = {Outcome::BadReport, accepted.error().message};
+    } else if (*accepted == ReportKind::Partial) {
+      ending = early_ending(context, facts);
     }
   }
   return ending;
@@ -79,6 +102,8 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
   record.latency_ms = metrics.latency_ms.value_or(0);
   record.queue_ms = milliseconds(context.queued);
   record.paused_ms = milliseconds(facts.paused);
+  record.memory_warning_ms = optional_ms(facts.memory_warning);
+  record.timeout_warning_ms = optional_ms(facts.timeout_warning);
   record.peak_memory = metrics.peak_memory.value_or(Bytes{});
   record.cpu_seconds = metrics.cpu_seconds;
   record.max_processes = metrics.max_processes;

@@ -40,6 +40,8 @@ struct RunFacts {
   std::optional<os::TreeUsage> usage = std::nullopt;  ///< the tree is gone
   std::optional<double> kill_ms = std::nullopt;
   std::optional<PerformanceMetrics> metrics = std::nullopt;  ///< nothing: it was never watched
+  std::optional<std::chrono::nanoseconds> memory_warning = std::nullopt;  ///< when, since admitted
+  std::optional<std::chrono::nanoseconds> timeout_warning = std::nullopt;
   std::chrono::nanoseconds paused{0};
   std::string report = {};
   bool report_overflowed = false;

@@ -38,7 +38,11 @@ std::vector<GuardedCommand> commands_of(const Attack& attack, const ProvingGroun
     command.report_fd = os::kAttackReportFd;
   }
   if (attack.promise == "report") {
-    command.report_check = options.report_check;
+    command.report_check = [check =
+                                options.report_check](std::string_view text) -> Result<ReportKind> {
+      KEISEI_TRY_VOID(check(text));
+      return ReportKind::Complete;
+    };
   }
   std::vector<GuardedCommand> commands(static_cast<std::size_t>(attack.copies), command);
   for (int i = 0; i < attack.companions; ++i) {

@@ -24,7 +24,7 @@ class Lockstep {
   }
 
   Result<void> play(Player& candidate, Player& opponent) {
-    while (!stopped_ && playing()) {
+    while (!stopped_ && playing() && !(options_.interrupted && options_.interrupted())) {
       for (const bool candidate_moves : {true, false}) {
         KEISEI_TRY_VOID(step(candidate_moves ? candidate : opponent, candidate_moves));
       }

@@ -16,6 +16,8 @@ struct MatchOptions {
   std::uint64_t seed = 0;   // with `match` and the players, decides every game
   std::uint32_t match = 0;  // other draws from the same seed for each match of an evaluation
   shogi::GameRules rules;
+  /// Asked before each round of plies; true: stop, games at work are lost.
+  std::function<bool()> interrupted = {};
 };
 
 /// One finished game. Game 2k and 2k+1 are pair k: the same opening, colours swapped.

@@ -54,10 +54,12 @@ bool without_memory(const std::string& directory) {
   return read_proc(directory + "/statm").value_or("0 ").starts_with("0 ");
 }
 
-/// A memfd or a file in /dev/shm: the link names it, and only then is it worth a stat.
-std::optional<MemoryFile> memory_file(int directory, const char* entry) {
+/// A memfd or a file in /dev/shm: the link names it, and only then is it worth a stat. `hidden`
+/// where the link must not be read, which listing the table need not show.
+std::optional<MemoryFile> memory_file(int directory, const char* entry, int& hidden) {
   char target[64];
   const ssize_t length = readlinkat(directory, entry, target, sizeof target);
+  hidden += length < 0 && (errno == EACCES || errno == EPERM) ? 1 : 0;
   const std::string_view name(target, length > 0 ? static_cast<std::size_t>(length) : 0);
   struct stat status = {};
   if ((!name.starts_with("/memfd:") && !name.starts_with("/dev/shm/")) ||
@@ -157,15 +159,17 @@ std::optional<std::vector<MemoryFile>> ProcfsView::memory_files(pid_t pid) {
     }
     return files;  // gone in the meantime
   }
+  int hidden = 0;
   while (const dirent* entry = readdir(directory.get())) {
     if (entry->d_name[0] == '.') {
       continue;
     }
-    if (const std::optional<MemoryFile> file = memory_file(dirfd(directory.get()), entry->d_name)) {
+    if (const std::optional<MemoryFile> file =
+            memory_file(dirfd(directory.get()), entry->d_name, hidden)) {
       files.push_back(*file);
     }
   }
-  return files;
+  return hidden > 0 && !without_memory(process) ? std::nullopt : std::optional(files);
 }
 
 std::vector<Mapping> ProcfsView::mappings(pid_t pid) {

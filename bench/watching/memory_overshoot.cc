@@ -1,0 +1,61 @@
+// memory_overshoot [RUNS]: by how much a worker that touches memory as fast as it can gets above
+// its limit of 300 MB before it is stopped, counted by the worker itself. `malloc` is held by
+// RLIMIT_DATA (the target is 0); the others only by polling (64 MB).
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/unique_fd.h"
+#include "watched_runs.h"
+
+namespace {
+
+using namespace keisei;
+
+constexpr int kLimitMb = 300;
+
+void measure(const char* how, int runs) {
+  std::vector<double> overshoot;
+  std::vector<double> rate;  // MB/s
+  for (int i = 0; i < runs; ++i) {
+    const UniqueFd page(memfd_create("counter", MFD_CLOEXEC));
+    KEISEI_CHECK(ftruncate(page.get(), sizeof(std::int64_t)) == 0, "ftruncate");
+    void* memory = mmap(nullptr, sizeof(std::int64_t), PROT_READ, MAP_SHARED, page.get(), 0);
+    KEISEI_CHECK(memory != MAP_FAILED, "mmap");
+    guard::GuardedCommand command = bench::victim({"touch", how});
+    command.fds = {{page.get(), bench::kCounterFd}};
+    const auto ends = bench::run_all({command}, {.memory = megabytes(kLimitMb)});
+    const guard::GuardRecord& record = ends.front().record;
+    const auto touched =
+        static_cast<double>(static_cast<const std::atomic<std::int64_t>*>(memory)->load());
+    munmap(memory, sizeof(std::int64_t));
+    if (record.outcome != guard::Outcome::OverMemory) {
+      fmt::print(stderr, "{}: {}: {}\n", how, guard::to_string(record.outcome), record.cause);
+      std::exit(1);
+    }
+    overshoot.push_back(std::max(0.0, touched - kLimitMb));
+    rate.push_back(touched / (record.latency_ms + record.kill_ms.value_or(0)) * 1e3);
+  }
+  fmt::print(
+      "{:<9} {} runs at {:4.0f} MB/s (start and end included): overshoot p50 {:3.0f}  p90 {:3.0f}  "
+      "max {:3.0f} MB\n",
+      how, runs, bench::quantile(rate, 0.5), bench::quantile(overshoot, 0.5),
+      bench::quantile(overshoot, 0.9), bench::quantile(overshoot, 1));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bench::be_victim_if_asked(argc, argv);
+  const int runs = argc > 1 ? std::max(1, std::atoi(argv[1])) : 20;
+  for (const char* how : {"malloc", "shared", "memfd", "children"}) {
+    measure(how, runs);
+  }
+  return 0;
+}

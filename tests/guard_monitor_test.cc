@@ -1,0 +1,90 @@
+// What the guard sees of real processes, and what it tells them.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "guarded_run.h"
+
+namespace keisei {
+namespace {
+
+using namespace std::chrono_literals;
+using guard::EvaluationLimits;
+using guard::GuardedCommand;
+using guard::GuardRecord;
+using guard::Outcome;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class WatchedRuns : public testing::Test {
+ protected:
+  GuardRecord run(const GuardedCommand& command, const EvaluationLimits& limits) {
+    const GuardRecord record = runs_.run(command, limits).record;
+    EXPECT_THAT(runs_.survivors(), IsEmpty());
+    fmt::print("{}: {}\n", guard::to_string(record.outcome), record.cause);
+    return record;
+  }
+  /// heed_warning, whose report says that it is partial.
+  GuardedCommand early_ender(std::vector<std::string> arguments) {
+    GuardedCommand command = runs_.adversary("heed_warning", std::move(arguments));
+    command.report_fd = 3;
+    command.report_check = [this](std::string_view report) -> Result<guard::ReportKind> {
+      report_ = report;
+      return guard::ReportKind::Partial;
+    };
+    return command;
+  }
+
+  testing_support::GuardedRuns runs_;
+  std::string report_;
+};
+
+TEST_F(WatchedRuns, AWorkerNearItsMemoryLimitIsWarnedAndMayEndPartial) {
+  const GuardRecord record = run(early_ender({"88"}), {.timeout = 60s, .memory = megabytes(100)});
+  EXPECT_EQ(record.outcome, Outcome::Partial);
+  EXPECT_THAT(record.cause, HasSubstr("memory neared its limit of 100 MB"));
+  EXPECT_EQ(report_, "early m");
+  EXPECT_TRUE(record.memory_warning_ms);
+  EXPECT_FALSE(record.timeout_warning_ms);
+  EXPECT_EQ(record.sla.evaluation_latency_ms.verdict, guard::Verdict::Met);
+}
+
+TEST_F(WatchedRuns, AWorkerWhoseTimeRunsOutIsWarnedAndMayEndPartial) {
+  const GuardRecord record = run(early_ender({"1"}), {.timeout = 2s, .memory = megabytes(100)});
+  EXPECT_EQ(record.outcome, Outcome::Partial);
+  EXPECT_EQ(report_, "early t");
+  ASSERT_TRUE(record.timeout_warning_ms);
+  EXPECT_GE(*record.timeout_warning_ms, 1600);
+  EXPECT_FALSE(record.memory_warning_ms);
+}
+
+TEST_F(WatchedRuns, AReportThatIsPartialWithoutAWarningIsBad) {
+  const GuardRecord record = run(early_ender({"1", "lie"}), {.timeout = 60s});
+  EXPECT_EQ(record.outcome, Outcome::BadReport);
+  EXPECT_THAT(record.cause, HasSubstr("nothing had warned it"));
+}
+
+TEST_F(WatchedRuns, AWarningThatNobodyHeedsChangesNothing) {
+  const GuardRecord record = run(runs_.adversary("spin"), {.timeout = 300ms});
+  EXPECT_EQ(record.outcome, Outcome::TimedOut);
+  ASSERT_TRUE(record.timeout_warning_ms);
+  EXPECT_GE(record.latency_ms, 300);
+}
+
+TEST_F(WatchedRuns, AWorkerThatHidesItsDescriptorTableIsOverMemory) {
+  // Who may run a program but not read it must not look into its process either; tests/as_nobody
+  // makes one of root's. From root nothing is hidden.
+  if (geteuid() == 0 || !std::filesystem::exists(testing_support::adversary_path("unreadable"))) {
+    GTEST_SKIP() << "there is no program that this account may run but not read";
+  }
+  const GuardedCommand command = runs_.adversary("unreadable");
+  const GuardRecord record = run(command, {.timeout = 20s, .memory = megabytes(100)});
+  EXPECT_EQ(record.outcome, Outcome::OverMemory);
+  EXPECT_THAT(record.cause, HasSubstr("hides its descriptor table"));
+}
+
+}  // namespace
+}  // namespace keisei
