@@ -62,7 +62,7 @@ void GuardedTask::start() {
     return give_up(jail.error().message);
   }
   jail_.emplace(std::move(*jail));
-  facts_.containment = jail_->containment();
+  facts_.hold = jail_->hold();
   report_ = Drain(std::move(plumbing->report), Drain::Keep::Head,
                   static_cast<std::size_t>(command.report_limit.count));
   stderr_ = Drain(std::move(plumbing->stderr_pipe), Drain::Keep::Tail, kStderrTail);
@@ -138,7 +138,7 @@ MonotonicTime GuardedTask::deadline() const {
 
 MonotonicTime GuardedTask::next_wake() const {
   if (ending_since_) {
-    return *ending_since_ + (last_resort_ || facts_.containment != os::Containment::Sweep
+    return *ending_since_ + (last_resort_ || jail_->containment() != os::Containment::Sweep
                                  ? std::chrono::nanoseconds(kKillPatience)
                                  : std::chrono::nanoseconds(kSweepPatience));
   }
@@ -219,7 +219,7 @@ void GuardedTask::decide(MonotonicTime now, Ending ending) {
 }
 
 void GuardedTask::kill_all() {
-  if (facts_.containment != os::Containment::Sweep) {
+  if (jail_->containment() != os::Containment::Sweep) {
     cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
   }
   jail_->kill_tree(monitor_->members());
@@ -254,7 +254,7 @@ void GuardedTask::check_end(MonotonicTime now) {
     jail_->abandon();
     done_ = true;
   } else if (!last_resort_ && waited >= kSweepPatience &&
-             facts_.containment == os::Containment::Sweep) {
+             jail_->containment() == os::Containment::Sweep) {
     last_resort_ = true;
     jail_->kill_init();
     cgroup_.kill();
@@ -272,6 +272,9 @@ GuardedRun GuardedTask::finish() {
   if (soft_limits_) {
     facts_.memory_warning = soft_limits_->memory();
     facts_.timeout_warning = soft_limits_->timeout();
+  }
+  if (jail_) {
+    facts_.hold = jail_->hold();  // the jail has told by now what its mechanisms are
   }
   facts_.report_overflowed = report_.overflowed();
   facts_.report = report_.take_text();

@@ -38,6 +38,16 @@ enum class Containment { Best, Bare };
 /// What an accepted report holds: all that was asked for, or what was done when a warning came.
 enum class ReportKind { Complete, Partial };
 
+/// Mechanisms that a run does without, as on a host that lacks them; for showing what then still
+/// holds. Without a mount namespace there is no scratch.
+struct Without {
+  bool user_namespace = false;
+  bool mount_namespace = false;
+  bool network_namespace = false;
+  bool landlock = false;
+  bool seccomp = false;
+};
+
 struct GuardedCommand {
   std::vector<std::string> argv;         ///< argv[0] is searched in PATH when it has no slash
   std::vector<std::string> environment;  ///< the whole environment, as NAME=value
@@ -54,6 +64,9 @@ struct GuardedCommand {
   Scheduling scheduling = Scheduling::Burst;
   Enforcement enforcement = Enforcement::Enabled;
   Containment containment = Containment::Best;
+  Without without = {};
+  /// Size of a worker's own /dev/shm, which is its TMPDIR too and goes with it.
+  Bytes scratch = megabytes(64);
 };
 
 struct GuardedRun {

@@ -115,7 +115,7 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
   }
   record.sla = context.sla.judge(metrics, ending.outcome);
   record.profile = context.command.profile;
-  record.tier = describe_tier(context.command, context.limits, facts.containment);
+  record.tier = describe_tier(context.command, context.limits, facts.hold);
   describe_cgroup(facts.cgroup, record.tier);
   record.cgroup = cgroup_record(facts.cgroup);
   record.limits = context.limits;

@@ -31,8 +31,8 @@ struct RunContext {
 struct RunFacts {
   MonotonicTime admitted;
   MonotonicTime ended;  ///< the main process ended, or the kill was decided
-  std::optional<os::Containment> containment = std::nullopt;
-  std::optional<Ending> decided = std::nullopt;  ///< the guard's own decision
+  std::optional<os::JailHold> hold = std::nullopt;  ///< nothing: no tree was started
+  std::optional<Ending> decided = std::nullopt;     ///< the guard's own decision
   std::optional<Breach> breach = std::nullopt;
   CgroupUse cgroup = {};
   std::optional<Ending> start_failure = std::nullopt;

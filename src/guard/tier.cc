@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "os/capabilities.h"
-
 namespace keisei::guard {
 namespace {
 
@@ -37,6 +35,20 @@ EvaluationLimits with_profile_defaults(EvaluationLimits limits, Profile profile)
   return limits;
 }
 
+namespace {
+
+std::uint32_t knocked_out(const Without& without) {
+  std::uint32_t set = 0;
+  set |= without.user_namespace ? os::mechanism::kUserNamespace : 0;
+  set |= without.mount_namespace ? os::mechanism::kReadOnlyFiles : 0;
+  set |= without.network_namespace ? os::mechanism::kNetworkNamespace : 0;
+  set |= without.landlock ? os::mechanism::kLandlock : 0;
+  set |= without.seccomp ? os::mechanism::kSeccomp : 0;
+  return set;
+}
+
+}  // namespace
+
 os::JailSpec jail_spec(const GuardedCommand& command, const EvaluationLimits& limits) {
   os::JailSpec spec;
   spec.memory_bytes = limits.memory.count;
@@ -45,9 +57,11 @@ os::JailSpec jail_spec(const GuardedCommand& command, const EvaluationLimits& li
   spec.allow_namespaces = command.containment == Containment::Best ? 1 : 0;
   spec.own_session = command.keep_session ? 0 : 1;
   spec.slack = command.scheduling == Scheduling::Slack ? 1 : 0;
+  spec.without = knocked_out(command.without);
   if (command.profile == Profile::Worker) {
     spec.open_files = kWorkerOpenFiles;
     spec.stack_bytes = kWorkerStack;
+    spec.scratch_bytes = static_cast<std::uint64_t>(std::min(command.scratch, limits.memory).count);
   }
   if (command.enforcement == Enforcement::Disabled) {
     return spec;
@@ -62,44 +76,124 @@ os::JailSpec jail_spec(const GuardedCommand& command, const EvaluationLimits& li
   return spec;
 }
 
+namespace {
+
+/// Collects the lines of one tier.
+class Lines {
+ public:
+  Lines(const GuardedCommand& command, const EvaluationLimits& limits, const os::JailHold& hold)
+      : command_(command), limits_(limits), hold_(hold) {}
+
+  Tier write() && {
+    lifetime();
+    limits();
+    if (!hold_.mechanisms) {
+      say(false, "all else: the command never started");
+      return std::move(tier_);
+    }
+    if (worker()) {
+      calls_and_network();
+      files();
+    } else {
+      say(false, "system calls: seccomp");
+      say(false, "network: seccomp, no sockets");
+      say(false, "files: readable and writable as for this user");
+      say(false, "memory: files on /dev/shm and /tmp that are written and closed; pipe buffers");
+      say(false, "memory: descriptors in flight between local sockets");
+    }
+    scheduling();
+    return std::move(tier_);
+  }
+
+ private:
+  void say(bool holds, std::string text) {
+    (holds ? tier_.enforced : tier_.not_enforced).push_back(std::move(text));
+  }
+  [[nodiscard]] bool has(std::uint32_t mechanism) const {
+    return (hold_.mechanisms.value_or(0) & mechanism) != 0;
+  }
+  [[nodiscard]] bool on() const { return command_.enforcement == Enforcement::Enabled; }
+  [[nodiscard]] bool worker() const { return command_.profile == Profile::Worker; }
+
+  void lifetime() {
+    say(true, fmt::format("lifetime: {}, lifeline to the guard", name(hold_.containment)));
+    if (hold_.containment == os::Containment::Sweep) {
+      say(false,
+          "lifetime: no pid namespace; a tree that forks faster than the sweep may survive it, "
+          "and so may one that kills its init");
+    }
+  }
+
+  void limits() {
+    say(on(), "timeout: wall clock");
+    say(on(), "memory: RLIMIT_DATA per process, tree sampled every 2 to 20 ms");
+    std::string processes = "processes: sampled";
+    processes += has(os::mechanism::kTaskLimit) ? ", RLIMIT_NPROC in the namespace" : "";
+    processes += has(os::mechanism::kTaskCeiling) ? ", pid_max of the namespace" : "";
+    say(on() && limits_.processes.has_value(), std::move(processes));
+    say(on() && limits_.file_size.has_value(), "file size: RLIMIT_FSIZE");
+    say(on() && limits_.cpu_percent.has_value(), "cpu: stop and continue on measured time");
+  }
+
+  void calls_and_network() {
+    const bool seccomp = has(os::mechanism::kSeccomp);
+    say(seccomp, "system calls: seccomp");
+    std::string network = seccomp ? "network: seccomp, no sockets" : "network:";
+    network += has(os::mechanism::kNetworkNamespace) ? ", own namespace" : "";
+    network += has(os::mechanism::kLandlockNetwork) ? ", Landlock, no TCP" : "";
+    say(seccomp || has(os::mechanism::kNetworkNamespace), std::move(network));
+    say(seccomp || has(os::mechanism::kIpcNamespace),
+        has(os::mechanism::kIpcNamespace) ? "IPC objects: own namespace" : "IPC objects: seccomp");
+    if (!seccomp) {
+      say(false, "memory: descriptors in flight between local sockets");
+    }
+  }
+
+  void files() {
+    const bool mounts = has(os::mechanism::kReadOnlyFiles);
+    const bool landlock = has(os::mechanism::kLandlockFiles);
+    if (mounts) {
+      say(true, "files: read-only mounts");
+    }
+    if (landlock) {
+      say(true, fmt::format("files: Landlock ABI {}, no write", hold_.landlock_abi));
+    }
+    if (has(os::mechanism::kScratch)) {
+      say(true, fmt::format("scratch: {} on /dev/shm, gone with the run",
+                            to_string(std::min(command_.scratch, limits_.memory))));
+    } else {
+      say(false, "scratch: none");
+    }
+    if (mounts || landlock) {
+      say(false, "files: readable as for this user");
+      say(false, "memory: pipe buffers, page tables and other memory of the kernel");
+    } else {
+      say(false, "files: readable and writable as for this user");
+      say(false, "memory: files on /dev/shm and /tmp that are written and closed; pipe buffers");
+    }
+    if (!mounts && landlock) {
+      say(false, "files: their modes and times may be changed");
+    }
+  }
+
+  void scheduling() {
+    if (has(os::mechanism::kIdleClass)) {
+      say(true, has(os::mechanism::kIdleSession) ? "scheduling: SCHED_IDLE, autogroup 19"
+                                                 : "scheduling: SCHED_IDLE");
+    }
+  }
+
+  const GuardedCommand& command_;
+  const EvaluationLimits& limits_;
+  const os::JailHold& hold_;
+  Tier tier_;
+};
+
+}  // namespace
+
 Tier describe_tier(const GuardedCommand& command, const EvaluationLimits& limits,
-                   std::optional<os::Containment> containment) {
-  Tier tier;
-  if (!containment) {
-    return tier;
-  }
-  const auto say = [&tier](bool holds, std::string text) {
-    (holds ? tier.enforced : tier.not_enforced).push_back(std::move(text));
-  };
-  const bool on = command.enforcement == Enforcement::Enabled;
-  const bool worker = command.profile == Profile::Worker;
-  const bool namespaced = *containment != os::Containment::Sweep;
-  say(true, fmt::format("lifetime: {}, lifeline to the guard", name(*containment)));
-  if (!namespaced) {
-    say(false,
-        "lifetime: no pid namespace; a tree that forks faster than the sweep may survive it, and "
-        "so "
-        "may one that kills its init");
-  }
-  say(on, "timeout: wall clock");
-  say(on, "memory: RLIMIT_DATA per process, tree sampled every 2 to 20 ms");
-  say(on && limits.processes.has_value(), *containment == os::Containment::UserPidNamespace
-                                              ? "processes: sampled, RLIMIT_NPROC in the namespace"
-                                              : "processes: sampled");
-  say(on && limits.file_size.has_value(), "file size: RLIMIT_FSIZE");
-  say(on && limits.cpu_percent.has_value(), "cpu: stop and continue on measured time");
-  say(worker, "system calls: seccomp");
-  say(worker, "network: seccomp, no sockets");
-  say(false, "files: readable and writable as for this user");
-  say(false, "memory: files on /dev/shm and /tmp that are written and closed; pipe buffers");
-  if (!worker) {
-    say(false, "memory: descriptors in flight between local sockets");
-  }
-  if (command.scheduling == Scheduling::Slack) {
-    const bool weight = os::probe_capabilities().autogroup && !command.keep_session;
-    say(true, weight ? "scheduling: SCHED_IDLE, autogroup 19" : "scheduling: SCHED_IDLE");
-  }
-  return tier;
+                   const std::optional<os::JailHold>& hold) {
+  return hold ? Lines(command, limits, *hold).write() : Tier{};
 }
 
 }  // namespace keisei::guard

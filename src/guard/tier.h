@@ -4,7 +4,7 @@
 
 #include "guard/performance_manager.h"
 #include "guard/record.h"
-#include "os/jail.h"
+#include "os/launcher.h"
 
 namespace keisei::guard {
 
@@ -14,8 +14,8 @@ namespace keisei::guard {
 /// The jail that holds `limits` for `command`.
 [[nodiscard]] os::JailSpec jail_spec(const GuardedCommand& command, const EvaluationLimits& limits);
 
-/// What holds this run on this host. `containment` is nothing where no tree was started.
+/// What holds this run, as its jail told. `hold` is nothing where no tree was started.
 [[nodiscard]] Tier describe_tier(const GuardedCommand& command, const EvaluationLimits& limits,
-                                 std::optional<os::Containment> containment);
+                                 const std::optional<os::JailHold>& hold);
 
 }  // namespace keisei::guard

@@ -21,21 +21,79 @@ TEST(Tier, TheJailHoldsTheMemoryLimitUnlessEnforcementIsOff) {
   EXPECT_EQ(jail_spec(command, {}).data_bytes, os::kNoLimit);
 }
 
-TEST(Tier, NeverClaimsWhatIsNotThere) {
+TEST(Tier, TheJailDoesWithoutWhatIsKnockedOut) {
+  GuardedCommand command;
+  EXPECT_EQ(jail_spec(command, {}).without, 0U);
+  command.without.mount_namespace = true;
+  command.without.seccomp = true;
+  EXPECT_EQ(jail_spec(command, {}).without,
+            os::mechanism::kReadOnlyFiles | os::mechanism::kSeccomp);
+}
+
+TEST(Tier, AScratchIsNeverLargerThanTheMemoryLimit) {
+  GuardedCommand command;
+  EXPECT_EQ(jail_spec(command, {}).scratch_bytes, 64'000'000U);
+  EXPECT_EQ(jail_spec(command, {.memory = megabytes(10)}).scratch_bytes, 10'000'000U);
+  command.profile = Profile::Command;
+  EXPECT_EQ(jail_spec(command, {}).scratch_bytes, 0U);
+}
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr std::uint32_t kAll = ~0U;
+
+TEST(Tier, ACommandIsToldWhatItsProfileLeavesOpen) {
   GuardedCommand command;
   command.profile = Profile::Command;
-  const Tier bare = describe_tier(command, {}, os::Containment::Sweep);
-  EXPECT_THAT(bare.not_enforced, testing::Contains(testing::HasSubstr("no pid namespace")));
-  EXPECT_THAT(bare.not_enforced, testing::Contains(testing::HasSubstr("kills its init")));
-  EXPECT_THAT(bare.not_enforced, testing::Contains(testing::HasSubstr("seccomp")));
-  EXPECT_THAT(bare.not_enforced, testing::Contains(testing::HasSubstr("in flight")));
-  const Tier worker = describe_tier({}, {}, os::Containment::PidNamespace);
-  EXPECT_THAT(worker.not_enforced, testing::Contains(testing::HasSubstr("/dev/shm")));
-  EXPECT_THAT(worker.not_enforced, testing::Not(testing::Contains(testing::HasSubstr("flight"))));
+  const Tier bare =
+      describe_tier(command, {}, os::JailHold{os::Containment::Sweep, std::uint32_t{0}});
+  EXPECT_THAT(bare.not_enforced, Contains(HasSubstr("no pid namespace")));
+  EXPECT_THAT(bare.not_enforced, Contains(HasSubstr("kills its init")));
+  EXPECT_THAT(bare.not_enforced, Contains(HasSubstr("seccomp")));
+  EXPECT_THAT(bare.not_enforced, Contains(HasSubstr("in flight")));
   command.enforcement = Enforcement::Disabled;
-  const Tier off = describe_tier(command, {}, os::Containment::PidNamespace);
-  EXPECT_THAT(off.not_enforced, testing::Contains(testing::HasSubstr("timeout")));
-  EXPECT_THAT(off.not_enforced, testing::Contains(testing::HasSubstr("memory")));
+  const Tier off = describe_tier(command, {}, os::JailHold{os::Containment::PidNamespace, kAll});
+  EXPECT_THAT(off.not_enforced, Contains(HasSubstr("timeout")));
+  EXPECT_THAT(off.not_enforced, Contains(HasSubstr("memory")));
+}
+
+TEST(Tier, SaysOfAWorkerWhatItsJailToldAndNothingElse) {
+  const Tier full = describe_tier({}, {}, os::JailHold{os::Containment::PidNamespace, kAll, 6});
+  EXPECT_THAT(full.enforced, Contains(HasSubstr("seccomp")));
+  EXPECT_THAT(full.enforced, Contains(HasSubstr("Landlock ABI 6")));
+  EXPECT_THAT(full.enforced, Contains(HasSubstr("read-only mounts")));
+  EXPECT_THAT(full.enforced, Contains("scratch: 64 MB on /dev/shm, gone with the run"));
+  EXPECT_THAT(full.not_enforced, Not(Contains(HasSubstr("flight"))));
+  EXPECT_THAT(full.not_enforced, Not(Contains(HasSubstr("writable"))));
+
+  const Tier none =
+      describe_tier({}, {}, os::JailHold{os::Containment::PidNamespace, std::uint32_t{0}});
+  EXPECT_THAT(none.enforced, Not(Contains(HasSubstr("seccomp"))));
+  EXPECT_THAT(none.enforced, Not(Contains(HasSubstr("Landlock"))));
+  EXPECT_THAT(none.not_enforced, Contains(HasSubstr("system calls")));
+  EXPECT_THAT(none.not_enforced, Contains(HasSubstr("network")));
+  EXPECT_THAT(none.not_enforced, Contains("scratch: none"));
+  EXPECT_THAT(none.not_enforced, Contains("files: readable and writable as for this user"));
+  EXPECT_THAT(none.not_enforced, Contains(HasSubstr("/dev/shm")));
+}
+
+TEST(Tier, ClaimsNothingMoreWhereTheJailNeverTold) {
+  const Tier early = describe_tier({}, {}, os::JailHold{os::Containment::PidNamespace});
+  EXPECT_THAT(early.not_enforced, Contains("all else: the command never started"));
+  EXPECT_THAT(early.enforced, Not(Contains(HasSubstr("seccomp"))));
+}
+
+TEST(Tier, ClaimsTheSessionsWeightOnlyWhereItIsInForce) {
+  GuardedCommand command;
+  command.scheduling = Scheduling::Slack;
+  const os::JailHold idle{os::Containment::PidNamespace, os::mechanism::kIdleClass};
+  EXPECT_THAT(describe_tier(command, {}, idle).enforced, Contains("scheduling: SCHED_IDLE"));
+  const os::JailHold both{os::Containment::PidNamespace,
+                          os::mechanism::kIdleClass | os::mechanism::kIdleSession};
+  EXPECT_THAT(describe_tier(command, {}, both).enforced,
+              Contains("scheduling: SCHED_IDLE, autogroup 19"));
 }
 
 }  // namespace

@@ -34,7 +34,9 @@ bool limit_holds(__rlimit_resource resource, std::uint64_t value) {
 
 Result<JailHandshake> inherited_handshake() {
   KEISEI_TRY(record, read_record());
-  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || prctl(PR_GET_SECCOMP) != SECCOMP_MODE_FILTER ||
+  const bool filtered = prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER;
+  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 ||
+      ((record.mechanisms & mechanism::kSeccomp) != 0 && !filtered) ||
       !limit_holds(RLIMIT_CORE, 0) || !limit_holds(RLIMIT_DATA, record.data_bytes)) {
     return fail(
         "the jail's handshake says what does not hold for this process; start it by keisei");

@@ -9,6 +9,7 @@ namespace keisei::os {
 //
 //   guard --JailSpec (memfd)-----> keisei-jail
 //   guard --JailOrder------------> init of the tree --JailMessage--> guard     (SOCK_SEQPACKET)
+//                                  command before its exec --------> guard
 //
 // The control socket is the lifeline as well: when the guard's end closes, for whatever reason, the
 // tree dies.
@@ -21,7 +22,7 @@ inline constexpr int kJailFirstPayloadFd = 203;  // payload i arrives at kJailFi
 inline constexpr int kJailMaxPayload = 24;
 inline constexpr int kJailCgroupFd = kJailFirstPayloadFd + kJailMaxPayload;  // a directory
 inline constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
-inline constexpr std::uint32_t kJailMagic = 0x4b4a0001;
+inline constexpr std::uint32_t kJailMagic = 0x4b4a0002;
 
 /// How the tree is held together, best first.
 enum class Containment : std::int32_t {
@@ -29,6 +30,28 @@ enum class Containment : std::int32_t {
   UserPidNamespace,  ///< the same without privilege
   Sweep,             ///< no namespace: a subreaper that kills its descendants until none is left
 };
+
+/// What a jail can do beside its containment. Bits of a set: in a spec what it must do without, in
+/// a message what really holds.
+namespace mechanism {
+inline constexpr std::uint32_t kUserNamespace = 1U << 0;
+inline constexpr std::uint32_t kReadOnlyFiles = 1U
+                                                << 1;  ///< own mount namespace, all of it read-only
+inline constexpr std::uint32_t kScratch = 1U << 2;     ///< own tmpfs over /dev/shm
+inline constexpr std::uint32_t kOwnProc = 1U << 3;     ///< /proc shows this tree alone
+inline constexpr std::uint32_t kNetworkNamespace = 1U << 4;
+inline constexpr std::uint32_t kIpcNamespace = 1U << 5;
+inline constexpr std::uint32_t kUtsNamespace = 1U << 6;
+inline constexpr std::uint32_t kLandlockFiles = 1U << 7;    ///< no write outside the scratch
+inline constexpr std::uint32_t kLandlockNetwork = 1U << 8;  ///< no TCP
+inline constexpr std::uint32_t kLandlockScope = 1U << 9;    ///< no signal to the outside
+inline constexpr std::uint32_t kSeccomp = 1U << 10;
+inline constexpr std::uint32_t kTaskLimit = 1U << 11;    ///< RLIMIT_NPROC with a counter of its own
+inline constexpr std::uint32_t kTaskCeiling = 1U << 12;  ///< pid_max of the namespace
+inline constexpr std::uint32_t kIdleClass = 1U << 13;    ///< SCHED_IDLE
+inline constexpr std::uint32_t kIdleSession = 1U << 14;  ///< autogroup 19
+inline constexpr std::uint32_t kLandlock = kLandlockFiles | kLandlockNetwork | kLandlockScope;
+}  // namespace mechanism
 
 /// Limits are RLIMIT_* values, kNoLimit leaves what is inherited.
 struct JailSpec {
@@ -38,9 +61,11 @@ struct JailSpec {
   std::uint64_t file_bytes = kNoLimit;
   std::uint64_t stack_bytes = kNoLimit;
   std::uint64_t open_files = kNoLimit;
-  std::uint64_t tasks = kNoLimit;  ///< RLIMIT_NPROC, used where a user namespace gives it a counter
-  std::int64_t memory_bytes = 0;   ///< for the handshake
-  std::int64_t timeout_ns = 0;     ///< for the handshake
+  std::uint64_t tasks = kNoLimit;   ///< threads count; held where the tree has a counter of its own
+  std::uint64_t scratch_bytes = 0;  ///< of a worker's own /dev/shm; 0: none
+  std::uint32_t without = 0;        ///< of mechanism::
+  std::int64_t memory_bytes = 0;    ///< for the handshake
+  std::int64_t timeout_ns = 0;      ///< for the handshake
   std::int32_t worker_profile = 0;
   std::int32_t allow_namespaces = 1;
   std::int32_t own_session = 1;
@@ -52,6 +77,8 @@ struct JailSpec {
 
 enum class JailMessageKind : std::int32_t {
   Started,      ///< value: pid of the init, detail: Containment
+  Scratch,      ///< comes with a descriptor of the scratch's root
+  Holds,        ///< value: a set of mechanism::, detail: Landlock's ABI. The exec follows
   SetupFailed,  ///< value: errno, step: what failed
   ExecFailed,   ///< value: errno
   MainExited,   ///< value: wait status of the command itself
@@ -80,6 +107,7 @@ struct HandshakeRecord {
   std::int64_t timeout_ns = 0;
   std::uint64_t data_bytes = kNoLimit;
   std::int32_t pid_namespace = 0;
+  std::uint32_t mechanisms = 0;  ///< that hold
 };
 
 }  // namespace keisei::os

@@ -31,7 +31,7 @@ void limit(__rlimit_resource resource, std::uint64_t value, const char* name) {
   }
 }
 
-/// False where the file is not there or refuses: the guard sees what holds from the capabilities.
+/// False where the file is not there or refuses.
 bool write_own(const char* path, const char* text) {
   const int fd = open(path, O_WRONLY | O_CLOEXEC);
   const bool written = fd >= 0 && write(fd, text, strlen(text)) > 0;
@@ -41,63 +41,112 @@ bool write_own(const char* path, const char* text) {
   return written;
 }
 
-void enter_session_and_class(const JailSpec& spec) {
+bool says_one(const char* path) {
+  char digit = 0;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const bool one = fd >= 0 && read(fd, &digit, 1) == 1 && digit == '1';
+  if (fd >= 0) {
+    close(fd);
+  }
+  return one;
+}
+
+std::uint32_t enter_idle_class(const JailSpec& spec) {
+  std::uint32_t held = 0;
+  // In its own session SCHED_IDLE competes only with itself: the session's weight does the rest. A
+  // foreign session's weight is not ours to lower.
+  if (spec.own_session != 0 && says_one("/proc/sys/kernel/sched_autogroup_enabled") &&
+      write_own("/proc/self/autogroup", "19")) {
+    held |= mechanism::kIdleSession;
+  }
+  const sched_param none = {};
+  if (sched_setscheduler(0, SCHED_IDLE, &none) != 0) {
+    die("sched_setscheduler");
+  }
+  return held | mechanism::kIdleClass;
+}
+
+std::uint32_t enter_session_and_class(const JailSpec& spec) {
   if (spec.own_session != 0 && setsid() < 0) {
     die("setsid");
   }
-  if (spec.slack != 0) {
-    // In its own session SCHED_IDLE competes only with itself: the session's weight does the rest.
-    write_own("/proc/self/autogroup", "19");
-    const sched_param none = {};
-    if (sched_setscheduler(0, SCHED_IDLE, &none) != 0) {
-      die("sched_setscheduler");
-    }
-  }
+  const std::uint32_t held = spec.slack != 0 ? enter_idle_class(spec) : 0;
   if (!write_own("/proc/self/oom_score_adj", "1000")) {
     die("oom_score_adj");
   }
+  return held;
 }
 
-int make_handshake(const Setup& setup) {
+void make_handshake() {
+  const int fd = memfd_create("keisei-jail", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+  if (fd < 0 || dup2(fd, kHandshakeFd) < 0) {
+    die("handshake");
+  }
+}
+
+/// Last, when it is known what holds.
+void seal_handshake(const Setup& setup, std::uint32_t held) {
   HandshakeRecord record;
   record.memory_bytes = setup.spec.memory_bytes;
   record.timeout_ns = setup.spec.timeout_ns;
   record.data_bytes = setup.spec.data_bytes;
   record.pid_namespace = setup.containment == Containment::Sweep ? 0 : 1;
-  const int fd = memfd_create("keisei-jail", MFD_ALLOW_SEALING | MFD_CLOEXEC);
-  if (fd < 0 || write(fd, &record, sizeof record) != ssize_t{sizeof record} ||
-      fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
+  record.mechanisms = held;
+  if (write(kHandshakeFd, &record, sizeof record) != ssize_t{sizeof record} ||
+      fcntl(kHandshakeFd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) !=
+          0) {
     die("handshake");
   }
-  return fd;
 }
 
 /// Leaves 0, 1, 2, the payload at its numbers and the handshake; all else closes at exec.
 void arrange_descriptors(const Setup& setup) {
-  const int handshake = setup.spec.worker_profile != 0 ? make_handshake(setup) : -1;
   if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
     die("close_range");
+  }
+  if (setup.spec.worker_profile != 0) {
+    make_handshake();  // before the payload, which may take the number that memfd_create gave
   }
   for (int i = 0; i < setup.spec.payload_count; ++i) {
     if (dup2(kJailFirstPayloadFd + i, setup.spec.child_fds[i]) < 0) {
       die("dup2");
     }
   }
-  if (handshake >= 0 && dup2(handshake, kHandshakeFd) < 0) {
-    die("dup2 of the handshake");
-  }
 }
 
-void limit_resources(const Setup& setup) {
+std::uint32_t limit_resources(const Setup& setup) {
   const JailSpec& spec = setup.spec;
+  std::uint32_t held = 0;
   limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
   limit(RLIMIT_FSIZE, spec.file_bytes, "RLIMIT_FSIZE");
   limit(RLIMIT_NOFILE, spec.open_files, "RLIMIT_NOFILE");
   limit(RLIMIT_STACK, spec.stack_bytes, "RLIMIT_STACK");
-  if (setup.containment == Containment::UserPidNamespace) {
+  if (setup.containment == Containment::UserPidNamespace && spec.tasks != kNoLimit) {
     limit(RLIMIT_NPROC, spec.tasks, "RLIMIT_NPROC");  // elsewhere it counts the user's other ones
+    held |= geteuid() != 0 ? mechanism::kTaskLimit : 0;  // root is not held by it
   }
   limit(RLIMIT_DATA, spec.data_bytes, "RLIMIT_DATA");
+  return held;
+}
+
+/// The worker profile: returns what holds.
+LandlockHold enter_worker_profile(const Setup& setup, std::uint32_t namespaces) {
+  LandlockHold hold;
+  if ((setup.spec.without & mechanism::kLandlock) != mechanism::kLandlock) {
+    hold = enter_landlock(setup, namespaces);
+  }
+  hold.mechanisms |= enter_worker_policy(setup);
+  return hold;
+}
+
+void tell_holds(std::uint32_t held, int landlock_abi) {
+  JailMessage message;
+  message.kind = JailMessageKind::Holds;
+  message.value = static_cast<std::int32_t>(held);
+  message.detail = landlock_abi;
+  if (send(kJailControlFd, &message, sizeof message, MSG_NOSIGNAL) != ssize_t{sizeof message}) {
+    die("telling the guard");
+  }
 }
 
 }  // namespace
@@ -106,15 +155,19 @@ void become_command(const Setup& setup) {
   if (setup.containment == Containment::Sweep) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
   }
-  enter_session_and_class(setup.spec);
+  const bool worker = setup.spec.worker_profile != 0;
+  std::uint32_t held = setup.held | enter_session_and_class(setup.spec);
   arrange_descriptors(setup);
+  held |= worker ? enter_namespaces(setup) : 0;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     die("no_new_privs");
   }
-  if (setup.spec.worker_profile != 0) {
-    apply_worker_policy();
+  const LandlockHold shut = worker ? enter_worker_profile(setup, held) : LandlockHold{};
+  held |= shut.mechanisms | limit_resources(setup);
+  if (worker) {
+    seal_handshake(setup, held);
   }
-  limit_resources(setup);
+  tell_holds(held, shut.abi);
   execvp(setup.argv[0], setup.argv);
   JailMessage message;
   message.kind = JailMessageKind::ExecFailed;

@@ -10,7 +10,8 @@ namespace keisei::os::jail {
 struct Setup {
   const JailSpec& spec;
   Containment containment;
-  char** argv;  ///< of the command
+  char** argv;             ///< of the command
+  std::uint32_t held = 0;  ///< set of mechanism:: that the init has put in force
 };
 
 /// Tells the guard which step failed with which errno and exits 125.
@@ -19,9 +20,25 @@ struct Setup {
 /// The inner half: limits itself and becomes the command. Never returns.
 [[noreturn]] void become_command(const Setup& setup);
 
-/// Shuts what the worker profile forbids: all capabilities and the system calls of the list.
-/// Needs no_new_privs.
-void apply_worker_policy();
+/// Each of these returns the mechanisms that hold from now on; what the kernel refuses, and what
+/// the spec does without, is not among them.
+///
+/// Own mount, network, IPC and UTS namespaces. Tells the guard of the scratch.
+[[nodiscard]] std::uint32_t enter_namespaces(const Setup& setup);
+/// Needs no_new_privs. `held`: what enter_namespaces() returned.
+struct LandlockHold {
+  std::uint32_t mechanisms = 0;
+  int abi = 0;
+};
+[[nodiscard]] LandlockHold enter_landlock(const Setup& setup, std::uint32_t held);
+/// Gives up all capabilities and shuts the system calls of the list. Needs no_new_privs.
+[[nodiscard]] std::uint32_t enter_worker_policy(const Setup& setup);
+
+/// kernel.pid_max as of the namespace where it is opened, wherever it is read later.
+[[nodiscard]] int open_task_ceiling_of_host();
+/// In the init of a PID namespace: gives it room for `tasks` at once. False where the kernel has no
+/// pid_max per namespace; the host's is left as it was.
+[[nodiscard]] bool set_task_ceiling(int host, std::uint64_t tasks);
 
 /// Every process below this one, by parent links; sends each `signal`. Returns how many there were.
 int signal_descendants(int signal);

@@ -67,8 +67,10 @@ InitClone clone_best_init(const JailSpec& spec) {
         return {pid, Containment::PidNamespace};
       }
     }
-    if (const pid_t pid = clone_init(spec, CLONE_NEWUSER | CLONE_NEWPID); pid >= 0) {
-      return {pid, Containment::UserPidNamespace};
+    if ((spec.without & mechanism::kUserNamespace) == 0) {
+      if (const pid_t pid = clone_init(spec, CLONE_NEWUSER | CLONE_NEWPID); pid >= 0) {
+        return {pid, Containment::UserPidNamespace};
+      }
     }
   }
   return {clone_init(spec, 0), Containment::Sweep};
@@ -172,20 +174,36 @@ void keep_only(int signal_fd) {
   close_range(kJailSpecFd + 1, ~0U, 0);
 }
 
-[[noreturn]] void run_init(const Setup& setup, uid_t uid, gid_t gid) {
+/// What the starter leaves to its init.
+struct Origin {
+  uid_t uid;
+  gid_t gid;
+  int host_ceiling;
+};
+
+/// The lifeline alone ties the init to the guard. The parent's death signal would come when the
+/// *thread* ends that launched it.
+void hold_tree(Setup& setup, const Origin& origin) {
   if (setup.containment == Containment::Sweep) {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-  } else {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);  // the lifeline's second string
   }
   if (setup.containment == Containment::UserPidNamespace) {
-    map_ids(uid, gid);
+    map_ids(origin.uid, origin.gid);
+    setup.held |= mechanism::kUserNamespace;
+  }
+  if ((setup.spec.without & mechanism::kTaskCeiling) == 0 &&
+      set_task_ceiling(origin.host_ceiling, setup.spec.tasks)) {
+    setup.held |= mechanism::kTaskCeiling;
   }
   if (setup.spec.in_cgroup != 0) {
     // Where cgroups are mounted with nsdelegate, nothing below can then leave its cgroup or change
     // its limits. Elsewhere, and without the right to, the limits of the guard's own samples stay.
     unshare(CLONE_NEWCGROUP);
   }
+}
+
+[[noreturn]] void run_init(Setup setup, const Origin& origin) {
+  hold_tree(setup, origin);
   sigset_t all;
   sigset_t inherited;
   sigfillset(&all);
@@ -217,14 +235,13 @@ int run(int argc, char** argv) {
     dprintf(2, "keisei-jail is started by keisei only; try: keisei guard -- COMMAND\n");
     return 125;
   }
-  const uid_t uid = geteuid();
-  const gid_t gid = getegid();
+  const Origin origin = {geteuid(), getegid(), open_task_ceiling_of_host()};
   const InitClone init = clone_best_init(spec);
   if (init.pid < 0) {
     die("clone");
   }
   if (init.pid == 0) {
-    run_init({spec, init.containment, argv + 1}, uid, gid);
+    run_init({spec, init.containment, argv + 1}, origin);
   }
   JailMessage message;
   message.kind = JailMessageKind::Started;

@@ -149,9 +149,13 @@ void load_filter() {
 
 }  // namespace
 
-void apply_worker_policy() {
+std::uint32_t enter_worker_policy(const Setup& setup) {
   drop_capabilities();
+  if ((setup.spec.without & mechanism::kSeccomp) != 0) {
+    return 0;
+  }
   load_filter();
+  return mechanism::kSeccomp;
 }
 
 }  // namespace keisei::os::jail

@@ -73,8 +73,27 @@ Error setup_error(JailMessage message) {
   return {fmt::format("setting up the jail: {}: {}", message.step, strerror(message.value))};
 }
 
+/// What recv(2) returns; 0 as well for what is no message of this build.
+ssize_t receive_message(int control, HeardMessage& heard, int flags) {
+  iovec part = {.iov_base = &heard.message, .iov_len = sizeof heard.message};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
+  msghdr header = {};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = space;
+  header.msg_controllen = sizeof space;
+  const ssize_t got = recvmsg(control, &header, flags | MSG_CMSG_CLOEXEC);
+  const cmsghdr* passed = got > 0 ? CMSG_FIRSTHDR(&header) : nullptr;
+  if (passed != nullptr && passed->cmsg_level == SOL_SOCKET && passed->cmsg_type == SCM_RIGHTS) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(passed), sizeof fd);
+    heard.descriptor.reset(fd);
+  }
+  return got < 0 || got == ssize_t{sizeof heard.message} ? got : 0;
+}
+
 /// Until «Started». What the init says before its starter gets to say that is kept in `early`.
-Result<JailMessage> await_started(int control, std::deque<JailMessage>& early) {
+Result<JailMessage> await_started(int control, std::deque<HeardMessage>& early) {
   pollfd ready = {.fd = control, .events = POLLIN, .revents = 0};
   while (true) {
     const int count = ::poll(&ready, 1, kStartPatienceMs);
@@ -84,17 +103,19 @@ Result<JailMessage> await_started(int control, std::deque<JailMessage>& early) {
     if (count <= 0) {
       return fail("keisei-jail said nothing within {} s", kStartPatienceMs / 1000);
     }
-    JailMessage message;
-    if (recv(control, &message, sizeof message, 0) != ssize_t{sizeof message}) {
+    HeardMessage heard;
+    if (receive_message(control, heard, 0) <= 0) {
       break;
     }
-    if (message.kind == JailMessageKind::Started) {
-      return message;
+    if (heard.message.kind == JailMessageKind::Started) {
+      return heard.message;
     }
-    early.push_back(message);
+    early.push_back(std::move(heard));
   }
-  if (!early.empty() && early.front().kind == JailMessageKind::SetupFailed) {
-    return tl::unexpected(setup_error(early.front()));
+  for (const HeardMessage& heard : early) {
+    if (heard.message.kind == JailMessageKind::SetupFailed) {
+      return tl::unexpected(setup_error(heard.message));
+    }
   }
   return fail("keisei-jail ended before it started anything; is it of this build?");
 }
@@ -130,7 +151,7 @@ Result<Jail> Jail::launch(LaunchSpec spec) {
                              .fds = plan,
                              .own_process_group = false}));
   sockets.theirs.reset();
-  std::deque<JailMessage> early;
+  std::deque<HeardMessage> early;
   Result<JailMessage> started = await_started(sockets.ours.get(), early);
   if (!started) {
     kill(starter, SIGKILL);
@@ -161,21 +182,37 @@ Jail::~Jail() {
 }
 
 std::optional<JailEvent> Jail::receive() {
-  JailMessage message;
-  ssize_t got = sizeof message;
-  if (!early_.empty()) {
-    message = early_.front();
-    early_.pop_front();
-  } else {
-    got = recv(control_.get(), &message, sizeof message, MSG_DONTWAIT);
+  while (true) {
+    HeardMessage heard;
+    ssize_t got = sizeof heard.message;
+    if (!early_.empty()) {
+      heard = std::move(early_.front());
+      early_.pop_front();
+    } else {
+      got = receive_message(control_.get(), heard, MSG_DONTWAIT);
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+      return std::nullopt;
+    }
+    if (got <= 0) {
+      return JailClosed{};
+    }
+    if (std::optional<JailEvent> event = understand(std::move(heard))) {
+      return event;
+    }
   }
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-    return std::nullopt;
-  }
-  if (got != ssize_t{sizeof message}) {
-    return JailClosed{};
-  }
+}
+
+std::optional<JailEvent> Jail::understand(HeardMessage heard) {
+  JailMessage& message = heard.message;
   switch (message.kind) {
+    case JailMessageKind::Scratch:
+      scratch_ = std::move(heard.descriptor);
+      return std::nullopt;
+    case JailMessageKind::Holds:
+      hold_.mechanisms = static_cast<std::uint32_t>(message.value);
+      hold_.landlock_abi = message.detail;
+      return std::nullopt;
     case JailMessageKind::SetupFailed:
       message.step[sizeof message.step - 1] = '\0';
       return JailSetupFailed{message.step, message.value};
@@ -200,7 +237,7 @@ void Jail::signal_main(int signal) { send({.kind = JailOrderKind::SignalMain, .s
 void Jail::signal_tree(int signal) { send({.kind = JailOrderKind::SignalTree, .signal = signal}); }
 
 void Jail::kill_tree(std::span<const pid_t> members) {
-  if (containment_ == Containment::Sweep) {
+  if (hold_.containment == Containment::Sweep) {
     shutdown(control_.get(), SHUT_WR);  // the lifeline: the init sweeps, then ends
     if (slack_) {
       lift_weight(members);
@@ -227,6 +264,7 @@ std::optional<TreeUsage> Jail::reap() {
     return std::nullopt;
   }
   pidfd_.reset();
+  scratch_.reset();
   const auto to_seconds = [](const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
   };

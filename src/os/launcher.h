@@ -40,10 +40,24 @@ struct JailMainExited {
 struct JailClosed {};
 using JailEvent = std::variant<JailSetupFailed, JailExecFailed, JailMainExited, JailClosed>;
 
+/// What holds a tree.
+struct JailHold {
+  Containment containment = Containment::Sweep;
+  /// Set of mechanism::, as the jail itself says right before the command starts; nothing where it
+  /// has not come that far.
+  std::optional<std::uint32_t> mechanisms = std::nullopt;
+  int landlock_abi = 0;
+};
+
 /// What the whole tree used, known once it is gone.
 struct TreeUsage {
   double cpu_seconds = 0;
   Bytes largest_rss;  ///< of its largest process, file-backed pages included
+};
+
+struct HeardMessage {
+  JailMessage message;
+  UniqueFd descriptor;  ///< that came with it
 };
 
 /// A process tree below an init of ours. Owned by one thread, which must outlive it.
@@ -61,7 +75,13 @@ class Jail {
   ~Jail();
 
   [[nodiscard]] pid_t init_pid() const { return init_pid_; }
-  [[nodiscard]] Containment containment() const { return containment_; }
+  [[nodiscard]] Containment containment() const { return hold_.containment; }
+  /// Complete once receive() has been asked after the command's start.
+  [[nodiscard]] const JailHold& hold() const { return hold_; }
+  /// The root of the tree's own /dev/shm (an O_PATH descriptor, good for fstatfs), -1 where there
+  /// is none or receive() has not seen it yet. While it is open its content stays in memory: it is
+  /// closed when the tree is reaped.
+  [[nodiscard]] int scratch_fd() const { return scratch_.get(); }
   /// Readable when receive() has something new; what came during launch() it has at once.
   [[nodiscard]] int control_fd() const { return control_.get(); }
   /// Readable when the whole tree is gone and reap() gives an answer.
@@ -81,23 +101,28 @@ class Jail {
   void kill_init();
   [[nodiscard]] std::optional<TreeUsage> reap();
   /// Stops caring about a tree that SIGKILL does not end.
-  void abandon() { pidfd_.reset(); }
+  void abandon() {
+    pidfd_.reset();
+    scratch_.reset();
+  }
 
  private:
   Jail(UniqueFd control, UniqueFd pidfd, const JailMessage& started, bool slack)
       : control_(std::move(control)),
         pidfd_(std::move(pidfd)),
         init_pid_(started.value),
-        containment_(static_cast<Containment>(started.detail)),
+        hold_{.containment = static_cast<Containment>(started.detail)},
         slack_(slack) {}
+  [[nodiscard]] std::optional<JailEvent> understand(HeardMessage heard);
   void send(const JailOrder& order);
 
   UniqueFd control_;
   UniqueFd pidfd_;
+  UniqueFd scratch_;
   pid_t init_pid_;
-  Containment containment_;
+  JailHold hold_;
   bool slack_;
-  std::deque<JailMessage> early_;
+  std::deque<HeardMessage> early_;
   std::jthread releaser_;  // of the memory, after kill_tree()
 };
 
