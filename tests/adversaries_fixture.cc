@@ -10,6 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <ranges>
 
+#include "guard/run_cgroup.h"
+
 namespace keisei::testing_support {
 
 using testing::IsEmpty;
@@ -112,6 +114,7 @@ void AdversarySummary::OnTestIterationEnd(const testing::UnitTest& tests, int it
 
 int main(int argc, char** argv) {
   testing::InitGoogleMock(&argc, argv);
+  (void)keisei::guard::enter_cgroup();  // before the first trainer, as keisei train does
   testing::UnitTest::GetInstance()->listeners().Append(
       new keisei::testing_support::AdversarySummary);
   return RUN_ALL_TESTS();

@@ -75,11 +75,21 @@ class RealCgroups : public testing::Test {
   /// A child inside `leaf` that does `what` and exits with its value.
   template <typename What>
   static pid_t start(const CgroupLeaf& leaf, What what) {
+    int entered[2] = {-1, -1};
+    EXPECT_EQ(pipe2(entered, O_CLOEXEC), 0);
+    const UniqueFd ours(entered[0]);
+    UniqueFd theirs(entered[1]);
     const pid_t pid = fork();
     if (pid == 0) {
-      std::ofstream(leaf.path() / "cgroup.procs") << 0 << std::flush;
+      std::ofstream procs(leaf.path() / "cgroup.procs");
+      if (!(procs << 0 << std::flush) || write(theirs.get(), "x", 1) != 1) {
+        _exit(99);
+      }
       _exit(what());
     }
+    theirs.reset();
+    char byte = 0;
+    EXPECT_EQ(read(ours.get(), &byte, 1), 1);  // it is inside
     return pid;
   }
   static int end_of(pid_t pid) {
@@ -101,10 +111,13 @@ class RealCgroups : public testing::Test {
   /// Within ten seconds.
   template <typename Condition>
   static bool soon(Condition condition) {
-    for (int i = 0; i < 5000 && !condition(); ++i) {
+    for (int i = 0; i < 5000; ++i) {
+      if (condition()) {
+        return true;
+      }
       std::this_thread::sleep_for(2ms);
     }
-    return condition();
+    return false;
   }
 
   std::optional<CgroupTree> tree_;
