@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "app/bench_command.h"
 #include "app/command.h"
 #include "app/config_command.h"
 #include "app/evaluate_command.h"
@@ -34,6 +35,7 @@ int run(int argc, char** argv) {
   add_perft_command(root, chosen);
   add_moves_command(root, chosen);
   add_playouts_command(root, chosen);
+  add_bench_command(root, chosen);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
