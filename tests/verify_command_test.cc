@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -130,6 +131,29 @@ TEST(VerifyCommand, ExitsWithThreeAndSaysItLoudlyWhereEnforcementIsSwitchedOff) 
 
 TEST(VerifyCommand, RefusesALimitThatCannotBeMeant) {
   EXPECT_EQ(keisei({"verify", "--set", "evaluation.limits.memory_mb=0"}).status.code, 2);
+}
+
+TEST(DoctorCommand, SaysOfEachMechanismWhatItIsAndSeesWhatTheJailDoes) {
+  const Answer answer = keisei({"doctor", "--json"});
+  EXPECT_EQ(answer.status.code, 0) << answer.out << answer.err;
+  const auto json = nlohmann::json::parse(answer.out, nullptr, false);
+  ASSERT_TRUE(json.is_object()) << answer.out;
+  std::map<std::string, std::string> standings;
+  for (const auto& row : json["mechanisms"]) {
+    standings[row["mechanism"]] = row["standing"];
+    EXPECT_FALSE(row["why"].get<std::string>().empty()) << row;
+  }
+  EXPECT_EQ(standings["seccomp"], "ENFORCED");
+  EXPECT_EQ(standings["memory, one process"], "ENFORCED");
+  EXPECT_EQ(standings["SCHED_IDLE"], "ENFORCED");
+  EXPECT_EQ(standings["training impact"], "ABSENT");
+}
+
+TEST(DoctorCommand, PrintsNoColoursWhereNobodyLooks) {
+  const Answer answer = keisei({"doctor"});
+  EXPECT_EQ(answer.status.code, 0);
+  EXPECT_THAT(answer.out, HasSubstr("ENFORCED"));
+  EXPECT_EQ(answer.out.find('\033'), std::string::npos);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "app/bench_command.h"
 #include "app/command.h"
 #include "app/config_command.h"
+#include "app/doctor_command.h"
 #include "app/evaluate_command.h"
 #include "app/guard_command.h"
 #include "app/moves_command.h"
@@ -29,6 +30,7 @@ int run(int argc, char** argv) {
   add_train_command(root, chosen);
   add_evaluate_command(root, chosen);
   add_guard_command(root, chosen);
+  add_doctor_command(root, chosen);
   add_verify_command(root, chosen);
   add_report_command(root, chosen);
   add_config_command(root, chosen);
