@@ -1,103 +1,46 @@
 #include "app/guard_command.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cerrno>
 #include <cstring>
 #include <exception>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <system_error>
 #include <utility>
-#include <vector>
 
+#include "app/guard_options.h"
+#include "app/job_control.h"
+#include "app/record_sink.h"
 #include "base/file.h"
-#include "base/unique_fd.h"
-#include "base/units.h"
 #include "guard/performance_manager.h"
+#include "os/front.h"
 #include "os/program.h"
+#include "os/terminal.h"
 
 namespace keisei::app {
 namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::array kForwarded = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
-
-struct Options {
-  std::string timeout = "300s";
-  std::string memory = "500MB";
-  std::string cpu;
-  std::optional<int> processes;
-  std::string file_size;
-  std::string slots;
-  std::string report;
-  bool strict = false;
-  std::vector<std::string> command;
-};
-
-Result<guard::EvaluationLimits> read_limits(const Options& options) {
-  guard::EvaluationLimits limits;
-  KEISEI_TRY(timeout, parse_duration(options.timeout));
-  KEISEI_TRY(memory, parse_bytes(options.memory));
-  limits.timeout = timeout;
-  limits.memory = memory;
-  limits.processes = options.processes;
-  if (!options.cpu.empty()) {
-    KEISEI_TRY(percent, parse_percent(options.cpu));
-    limits.cpu_percent = percent;
-  }
-  if (!options.file_size.empty()) {
-    KEISEI_TRY(size, parse_bytes(options.file_size));
-    limits.file_size = size;
-  }
-  KEISEI_TRY(host, guard::host_memory());
-  KEISEI_TRY_VOID(guard::validate(limits, host));
-  return limits;
-}
-
-/// In the foreground of a terminal the command stays in this process group: the terminal then sends
-/// its signals to both, and the command may read from it.
-bool in_foreground() { return isatty(STDIN_FILENO) == 1 && tcgetpgrp(STDIN_FILENO) == getpgrp(); }
-
-guard::GuardedCommand guarded_command(const Options& options) {
+guard::GuardedCommand guarded_command(const GuardOptions& options) {
   guard::GuardedCommand command;
   command.argv = options.command;
   command.environment = os::current_environment();
   command.profile = options.strict ? guard::Profile::Worker : guard::Profile::Command;
   command.fds = {
       {STDIN_FILENO, STDIN_FILENO}, {STDOUT_FILENO, STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
-  command.keep_session = in_foreground();
   return command;
-}
-
-Result<UniqueFd> signal_descriptor() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : kForwarded) {
-    sigaddset(&signals, signal);
-  }
-  UniqueFd fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd || sigprocmask(SIG_BLOCK, &signals, nullptr) != 0) {
-    return fail_errno("taking over the signals");
-  }
-  return fd;
 }
 
 bool asks_for_the_end(int signal) {
@@ -108,25 +51,31 @@ struct SignalRoute {
   asio::posix::stream_descriptor& signals;
   guard::RunControl& control;
   const guard::EvaluationPerformanceManager& manager;
-  bool terminal_sends = false;      ///< its signals to the command itself
+  std::optional<JobControl>& job;
   std::optional<int> cancelled_by;  ///< while the command waited for its slot
 };
 
-/// Passes on every signal that the terminal has not sent to the command itself. While there is no
-/// command yet, those that ask for the end take it out of the queue.
+void route_signal(SignalRoute& route, os::PassedSignal passed) {
+  const bool running = route.manager.running() > 0;
+  if (!running && asks_for_the_end(passed.signal)) {
+    // There is no command yet: out of the queue.
+    route.cancelled_by = route.cancelled_by.value_or(passed.signal);
+    route.control.cancel(guard::Outcome::Cancelled,
+                         fmt::format("{} before it was started", strsignal(passed.signal)));
+  } else if (route.job) {
+    route.job->pass(passed, running);
+  } else if (passed.origin == os::SignalOrigin::Terminal) {
+    route.control.forward_to_group(passed.signal);
+  } else {
+    route.control.forward_signal(passed.signal);
+  }
+}
+
 asio::awaitable<void> forward_signals(SignalRoute& route) {
   boost::system::error_code stopped;
   while (!stopped) {
-    signalfd_siginfo info = {};
-    while (::read(route.signals.native_handle(), &info, sizeof info) == ssize_t{sizeof info}) {
-      const int signal = static_cast<int>(info.ssi_signo);
-      if (route.manager.running() == 0 && asks_for_the_end(signal)) {
-        route.cancelled_by = route.cancelled_by.value_or(signal);
-        route.control.cancel(guard::Outcome::Cancelled,
-                             fmt::format("{} before it was started", strsignal(signal)));
-      } else if (!route.terminal_sends || info.ssi_code != SI_KERNEL) {
-        route.control.forward_signal(signal);
-      }
+    while (const auto passed = os::next_signal(route.signals.native_handle())) {
+      route_signal(route, *passed);
     }
     co_await route.signals.async_wait(asio::posix::descriptor_base::wait_read,
                                       asio::redirect_error(asio::use_awaitable, stopped));
@@ -154,18 +103,36 @@ struct Answer {
   std::optional<int> cancelled_by;
 };
 
-Result<Answer> run_guarded(const Options& options) {
-  KEISEI_TRY(limits, read_limits(options));
-  KEISEI_TRY(signal_fd, signal_descriptor());
+/// The run's surroundings: the limits, and where there is a terminal, the shell's job.
+struct Surroundings {
+  guard::EvaluationLimits limits;
+  std::optional<os::Front> front;
+  std::optional<os::Terminal> terminal;
+};
+
+bool ended_by_itself(const guard::GuardRecord& record) {
+  return (record.outcome == guard::Outcome::Finished ||
+          record.outcome == guard::Outcome::Crashed) &&
+         record.exit.code;
+}
+
+Result<Answer> run_guarded(const GuardOptions& options, Surroundings surroundings) {
+  KEISEI_TRY(signal_fd, os::signal_descriptor());
   asio::io_context loop(1);
   asio::posix::stream_descriptor signals(loop, signal_fd.release());
   guard::RunControl control;
-  guard::EvaluationPerformanceManager manager(loop.get_executor(), limits, {}, options.slots);
+  guard::EvaluationPerformanceManager manager(loop.get_executor(), surroundings.limits, {},
+                                              options.slots);
   guard::GuardedCommand command = guarded_command(options);
+  std::optional<JobControl> job;
+  if (surroundings.front) {
+    job.emplace(*surroundings.front, std::move(*surroundings.terminal), control);
+    command.session = job->session();
+  }
   SignalRoute route{.signals = signals,
                     .control = control,
                     .manager = manager,
-                    .terminal_sends = command.keep_session,
+                    .job = job,
                     .cancelled_by = std::nullopt};
   std::optional<guard::GuardedRun> result;
   std::exception_ptr error;
@@ -173,6 +140,9 @@ Result<Answer> run_guarded(const Options& options) {
   asio::co_spawn(loop, run_once(manager, std::move(command), control, result),
                  Completion{signals, error});
   loop.run();
+  if (job) {
+    job->finish(!error && ended_by_itself(result->record));
+  }
   if (error) {
     std::rethrow_exception(error);
   }
@@ -219,107 +189,55 @@ void say(const std::string& message) {
 
 /// A command that ended by itself says what it has to say itself.
 void say_why(const guard::GuardRecord& record) {
-  const bool ended_by_itself = record.exit.code || record.exit.signal;
+  const bool own_end = record.exit.code || record.exit.signal;
   if (record.outcome == guard::Outcome::Finished ||
-      (record.outcome == guard::Outcome::Crashed && ended_by_itself)) {
+      (record.outcome == guard::Outcome::Crashed && own_end)) {
     return;
   }
   say(fmt::format("{}: {}", guard::to_string(record.outcome), record.cause));
 }
 
-/// Where the record goes: into an open file, or in place of a file; nowhere where both are empty.
-struct RecordSink {
-  UniqueFd open;
-  std::filesystem::path replaced;
-};
-
-/// Whether `path` is one of the links by which /proc shows somebody's open files.
-bool names_descriptor(const std::filesystem::path& path) {
-  std::error_code error;
-  const auto parent = std::filesystem::canonical(path.parent_path(), error);
-  return !error && parent.string().starts_with("/proc/");
+Result<guard::EvaluationLimits> checked_limits(const GuardOptions& options) {
+  KEISEI_TRY(host, guard::host_memory());
+  return limits_of(options, host);
 }
 
-Result<RecordSink> sink_in_place(const std::filesystem::path& path) {
-  RecordSink sink;
-  // A fifo waits for its reader, as in a shell.
-  sink.open = UniqueFd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
-  if (!sink.open) {
-    return fail_errno(fmt::format("opening {} for the record", path.string()));
-  }
-  return sink;
-}
-
-/// The file itself is replaced in the end, not a link to it.
-Result<RecordSink> sink_by_replacing(std::filesystem::path path) {
-  std::error_code error;
-  while (std::filesystem::is_symlink(path, error)) {  // not in a ring: stat has followed it
-    if (names_descriptor(path)) {
-      return sink_in_place(path);
+Result<int> run_and_record(const GuardOptions& options) {
+  KEISEI_TRY(limits, checked_limits(options));
+  KEISEI_TRY_VOID(check_slots(options.slots));
+  KEISEI_TRY(sink, RecordSink::open(options.report));
+  Surroundings surroundings{.limits = limits, .front = {}, .terminal = {}};
+  // A strict command gets no terminal: it could type into it for its user.
+  surroundings.terminal = options.strict ? std::nullopt : os::Terminal::controlling();
+  if (surroundings.terminal) {
+    KEISEI_TRY(split, os::split_behind_front());
+    if (split.exit_code) {
+      return *split.exit_code;
     }
-    path = path.parent_path() / std::filesystem::read_symlink(path, error);
+    surroundings.front = split.front;
   }
-  const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
-  if (access(directory.c_str(), W_OK | X_OK) != 0 ||
-      (access(path.c_str(), W_OK) != 0 && errno != ENOENT)) {
-    return fail_errno(fmt::format("the record cannot be written to {}", path.string()));
+  KEISEI_TRY(answer, run_guarded(options, std::move(surroundings)));
+  say_why(answer.record);
+  if (const Result<void> written = sink.write(answer.record); !written) {
+    return with_context(written.error(), "writing the record");
   }
-  return RecordSink{.open = {}, .replaced = std::move(path)};
+  return exit_code(answer);
 }
 
-/// Before the run, so that no run is lost for a record that cannot be written.
-Result<RecordSink> open_sink(const std::string& where) {
-  if (where.empty()) {
-    return RecordSink{};
-  }
-  if (where == "-") {
-    RecordSink sink{.open = UniqueFd(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)), .replaced = {}};
-    if (!sink.open) {
-      return fail_errno("writing the record to stderr");
-    }
-    return sink;
-  }
-  struct stat status = {};
-  const bool exists = stat(where.c_str(), &status) == 0;
-  if (!exists && errno != ENOENT) {
-    return fail_errno(fmt::format("the record cannot be written to {}", where));
-  }
-  return exists && !S_ISREG(status.st_mode) ? sink_in_place(where) : sink_by_replacing(where);
-}
-
-Result<void> write_record(const guard::GuardRecord& record, const RecordSink& sink) {
-  const std::string text = guard::to_json(record) + "\n";
-  if (sink.open) {
-    return write_all(sink.open.get(), std::as_bytes(std::span(text)));
-  }
-  return sink.replaced.empty() ? Result<void>() : write_file_atomically(sink.replaced, text);
-}
-
-Result<int> run_command(const Options& options) {
+/// Whatever fails in the guard is 125 here; 1 and 2 are the command's own.
+Result<int> run_command(const GuardOptions& options) {
   (void)signal(SIGPIPE, SIG_IGN);  // a reader who left must not decide how this ends
-  const Result<RecordSink> sink = open_sink(options.report);
-  if (!sink) {
-    say(sink.error().message);
-    return kGuardFailed;
+  const Result<int> code = run_and_record(options);
+  if (!code) {
+    say(code.error().message);
   }
-  const Result<Answer> answer = run_guarded(options);
-  if (!answer) {
-    say(answer.error().message);
-    return kGuardFailed;
-  }
-  say_why(answer->record);
-  const Result<void> written = write_record(answer->record, *sink);
-  if (!written) {
-    say("writing the record: " + written.error().message);
-    return kGuardFailed;
-  }
-  return exit_code(*answer);
+  return code.value_or(kGuardFailed);
 }
 
 }  // namespace
 
 void add_guard_command(CLI::App& root, CommandAction& chosen) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GuardOptions>();
   CLI::App* guard = root.add_subcommand("guard", "Run any command under the safeguards");
   guard->add_option("--timeout", options->timeout, "Wall clock limit: 300s, 50ms, 5m, 1.5h")
       ->capture_default_str();
@@ -328,6 +246,8 @@ void add_guard_command(CLI::App& root, CommandAction& chosen) {
   guard->add_option("--cpu", options->cpu, "CPU time of the tree; 100% is one core");
   guard->add_option("--processes", options->processes, "Processes at once");
   guard->add_option("--file-size", options->file_size, "Size of each file it writes");
+  guard->add_option("--training", options->training)->group("");  // refused with a message
+  guard->add_option("--impact", options->impact)->group("");
   guard->add_flag("--strict", options->strict,
                   "The worker profile: network, shared memory and escapes are shut too");
   guard->add_option("--slots", options->slots,

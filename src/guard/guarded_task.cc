@@ -25,7 +25,21 @@ constexpr int kNotExecutable = 126;
 
 Ending exec_failure(const GuardedCommand& command, int error) {
   return {Outcome::StartFailed,
-          fmt::format("cannot start {}: {}", command.argv.front(), strerror(error))};
+          fmt::format("cannot start '{}': {}{}", command.argv.front(), strerror(error),
+                      error == ENOENT   ? "; is it installed, and in PATH?"
+                      : error == EACCES ? "; name a program that you may execute"
+                                        : "")};
+}
+
+void carry_out(const RunControl::Order& order, os::Jail& jail) {
+  switch (order.kind) {
+    case RunControl::Order::Kind::SignalMain:
+      return jail.signal_main(order.signal);
+    case RunControl::Order::Kind::SignalGroup:
+      return jail.signal_group(order.signal);
+    case RunControl::Order::Kind::GiveTerminal:
+      return jail.give_terminal();
+  }
 }
 
 template <class... Visitors>
@@ -175,13 +189,18 @@ void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {
       facts_.ended = now;
     }
   };
+  const auto main_stopped = [&](const os::JailMainStopped& stopped) {
+    if (stopped.signal != SIGSTOP || !throttle_) {
+      context_.control.note_stopped(stopped.signal);
+    }
+  };
   const auto closed = [&](const os::JailClosed&) { wake_.forget(jail_->control_fd()); };
-  std::visit(Overloaded{setup_failed, exec_failed, main_exited, closed}, event);
+  std::visit(Overloaded{setup_failed, exec_failed, main_exited, main_stopped, closed}, event);
 }
 
 void GuardedTask::hear_caller(MonotonicTime now) {
-  for (const int signal : context_.control.take_signals()) {
-    jail_->signal_main(signal);
+  for (const RunControl::Order& order : context_.control.take_orders()) {
+    carry_out(order, *jail_);
   }
   if (const auto& cancel = context_.control.cancel_request()) {
     decide(now, {cancel->reason, cancel->cause});
@@ -203,7 +222,7 @@ void GuardedTask::look(MonotonicTime now) {
     return;
   }
   soft_limits_->look(sample, elapsed);
-  if (throttle_) {
+  if (throttle_ && !context_.control.suspended()) {
     throttle_->govern(*jail_, cgroup_, now, sample.cpu_seconds);
   }
 }

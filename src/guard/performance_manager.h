@@ -48,6 +48,10 @@ struct Without {
   bool seccomp = false;
 };
 
+/// Own: a new session, without a terminal. The others stay in this process's session, in a process
+/// group of their own, which has its terminal at once or when RunControl::give_terminal says so.
+enum class Session { Own, TerminalBackground, TerminalForeground };
+
 struct GuardedCommand {
   std::vector<std::string> argv;         ///< argv[0] is searched in PATH when it has no slash
   std::vector<std::string> environment;  ///< the whole environment, as NAME=value
@@ -60,7 +64,7 @@ struct GuardedCommand {
   /// believed only of a run that was warned (os/warning.h). Runs on the loop thread.
   std::function<Result<ReportKind>(std::string_view)> report_check;
   bool capture_stderr = false;  ///< fd 2 is a pipe whose last 4 KB are kept
-  bool keep_session = false;    ///< stay in the terminal's foreground group (`keisei guard`)
+  Session session = Session::Own;
   Scheduling scheduling = Scheduling::Burst;
   Enforcement enforcement = Enforcement::Enabled;
   Containment containment = Containment::Best;

@@ -28,15 +28,21 @@ void RunControl::cancel(Outcome reason, std::string cause) {
   }
 }
 
-void RunControl::forward_signal(int signal) {
-  signals_.push_back(signal);
+void RunControl::add(Order order) {
+  orders_.push_back(order);
   raise(event_.get());
 }
 
-std::vector<int> RunControl::take_signals() {
+std::vector<RunControl::Order> RunControl::take_orders() {
   std::uint64_t count = 0;
   (void)!::read(event_.get(), &count, sizeof count);  // nothing to read is nothing to quiet
-  return std::exchange(signals_, {});
+  return std::exchange(orders_, {});
+}
+
+void RunControl::note_stopped(int signal) const {
+  if (on_stopped_) {
+    on_stopped_(signal);
+  }
 }
 
 }  // namespace keisei::guard

@@ -25,6 +25,18 @@ std::string_view name(os::Containment containment) {
   return "";
 }
 
+os::JailSession jail_session(Session session) {
+  switch (session) {
+    case Session::Own:
+      return os::JailSession::Own;
+    case Session::TerminalBackground:
+      return os::JailSession::InheritedBackground;
+    case Session::TerminalForeground:
+      return os::JailSession::InheritedForeground;
+  }
+  return os::JailSession::Own;
+}
+
 }  // namespace
 
 EvaluationLimits with_profile_defaults(EvaluationLimits limits, Profile profile) {
@@ -55,7 +67,7 @@ os::JailSpec jail_spec(const GuardedCommand& command, const EvaluationLimits& li
   spec.timeout_ns = limits.timeout.count();
   spec.worker_profile = command.profile == Profile::Worker ? 1 : 0;
   spec.allow_namespaces = command.containment == Containment::Best ? 1 : 0;
-  spec.own_session = command.keep_session ? 0 : 1;
+  spec.session = jail_session(command.session);
   spec.slack = command.scheduling == Scheduling::Slack ? 1 : 0;
   spec.without = knocked_out(command.without);
   if (command.profile == Profile::Worker) {

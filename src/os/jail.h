@@ -53,6 +53,13 @@ inline constexpr std::uint32_t kIdleSession = 1U << 14;  ///< autogroup 19
 inline constexpr std::uint32_t kLandlock = kLandlockFiles | kLandlockNetwork | kLandlockScope;
 }  // namespace mechanism
 
+/// Where the command stands towards the terminal. In all three it leads a process group of its own.
+enum class JailSession : std::int32_t {
+  Own,                  ///< a new session without a terminal
+  InheritedBackground,  ///< the guard's session; TakeTerminal gives it the terminal
+  InheritedForeground,  ///< the guard's session, with the terminal from its first instruction on
+};
+
 /// Limits are RLIMIT_* values, kNoLimit leaves what is inherited.
 struct JailSpec {
   std::uint32_t magic = kJailMagic;
@@ -68,7 +75,7 @@ struct JailSpec {
   std::int64_t timeout_ns = 0;      ///< for the handshake
   std::int32_t worker_profile = 0;
   std::int32_t allow_namespaces = 1;
-  std::int32_t own_session = 1;
+  JailSession session = JailSession::Own;
   std::int32_t slack = 0;      ///< SCHED_IDLE and autogroup 19
   std::int32_t in_cgroup = 0;  ///< the tree starts in the cgroup at kJailCgroupFd
   std::int32_t payload_count = 0;
@@ -82,6 +89,7 @@ enum class JailMessageKind : std::int32_t {
   SetupFailed,  ///< value: errno, step: what failed
   ExecFailed,   ///< value: errno
   MainExited,   ///< value: wait status of the command itself
+  MainStopped,  ///< value: the signal that stopped it; only in an inherited session
 };
 struct JailMessage {
   JailMessageKind kind = JailMessageKind::SetupFailed;
@@ -92,7 +100,9 @@ struct JailMessage {
 
 enum class JailOrderKind : std::int32_t {
   SignalMain,
-  SignalTree,  ///< everything but the init
+  SignalTree,    ///< everything but the init
+  SignalGroup,   ///< the process group that the command leads
+  TakeTerminal,  ///< makes that group the foreground group of the session's terminal
 };
 struct JailOrder {
   JailOrderKind kind = JailOrderKind::SignalMain;

@@ -41,6 +41,21 @@ bool write_own(const char* path, const char* text) {
   return written;
 }
 
+void enter_session(JailSession session) {
+  if (session == JailSession::Own) {
+    if (setsid() < 0) {
+      die("setsid");
+    }
+    return;
+  }
+  if (setpgid(0, 0) != 0) {
+    die("setpgid");
+  }
+  if (session == JailSession::InheritedForeground) {
+    take_terminal(getpid());
+  }
+}
+
 bool says_one(const char* path) {
   char digit = 0;
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -55,7 +70,7 @@ std::uint32_t enter_idle_class(const JailSpec& spec) {
   std::uint32_t held = 0;
   // In its own session SCHED_IDLE competes only with itself: the session's weight does the rest. A
   // foreign session's weight is not ours to lower.
-  if (spec.own_session != 0 && says_one("/proc/sys/kernel/sched_autogroup_enabled") &&
+  if (spec.session == JailSession::Own && says_one("/proc/sys/kernel/sched_autogroup_enabled") &&
       write_own("/proc/self/autogroup", "19")) {
     held |= mechanism::kIdleSession;
   }
@@ -66,10 +81,7 @@ std::uint32_t enter_idle_class(const JailSpec& spec) {
   return held | mechanism::kIdleClass;
 }
 
-std::uint32_t enter_session_and_class(const JailSpec& spec) {
-  if (spec.own_session != 0 && setsid() < 0) {
-    die("setsid");
-  }
+std::uint32_t enter_class(const JailSpec& spec) {
   const std::uint32_t held = spec.slack != 0 ? enter_idle_class(spec) : 0;
   if (!write_own("/proc/self/oom_score_adj", "1000")) {
     die("oom_score_adj");
@@ -151,12 +163,22 @@ void tell_holds(std::uint32_t held, int landlock_abi) {
 
 }  // namespace
 
+void take_terminal(pid_t group) {
+  const int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal >= 0) {
+    tcsetpgrp(terminal, group);
+    close(terminal);
+  }
+}
+
 void become_command(const Setup& setup) {
   if (setup.containment == Containment::Sweep) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
   }
+  enter_session(setup.spec.session);
+  sigprocmask(SIG_SETMASK, &setup.signals, nullptr);
   const bool worker = setup.spec.worker_profile != 0;
-  std::uint32_t held = setup.held | enter_session_and_class(setup.spec);
+  std::uint32_t held = setup.held | enter_class(setup.spec);
   arrange_descriptors(setup);
   held |= worker ? enter_namespaces(setup) : 0;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "os/jail.h"
@@ -12,6 +13,7 @@ struct Setup {
   Containment containment;
   char** argv;             ///< of the command
   std::uint32_t held = 0;  ///< set of mechanism:: that the init has put in force
+  sigset_t signals = {};   ///< blocked in the command; all are until it has its session
 };
 
 /// Tells the guard which step failed with which errno and exits 125.
@@ -19,6 +21,10 @@ struct Setup {
 
 /// The inner half: limits itself and becomes the command. Never returns.
 [[noreturn]] void become_command(const Setup& setup);
+
+/// Makes `group` the foreground group of this session's terminal. Where there is no terminal any
+/// more, nothing happens. The caller blocks SIGTTOU.
+void take_terminal(pid_t group);
 
 /// Each of these returns the mechanisms that hold from now on; what the kernel refuses, and what
 /// the spec does without, is not among them.

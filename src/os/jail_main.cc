@@ -116,6 +116,12 @@ void obey(Containment containment, pid_t main_pid, const JailOrder& order) {
     case JailOrderKind::SignalMain:
       kill(main_pid, order.signal);
       break;
+    case JailOrderKind::SignalGroup:
+      kill(-main_pid, order.signal);
+      break;
+    case JailOrderKind::TakeTerminal:
+      take_terminal(main_pid);
+      break;
     case JailOrderKind::SignalTree:
       if (containment == Containment::Sweep) {
         signal_descendants(order.signal);
@@ -126,11 +132,25 @@ void obey(Containment containment, pid_t main_pid, const JailOrder& order) {
   }
 }
 
-void reap(Containment containment, pid_t main_pid) {
+void tell_stopped(int signal) {
+  JailMessage message;
+  message.kind = JailMessageKind::MainStopped;
+  message.value = signal;
+  // A command may stop as often as it likes: that must not block its init.
+  (void)!send(kJailControlFd, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void reap(Containment containment, pid_t main_pid, JailSession session) {
+  // In a session of its own nobody can do anything about a stopped command.
+  const int stops = session == JailSession::Own ? 0 : WUNTRACED;
   int status = 0;
   pid_t pid = 0;
-  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-    if (pid == main_pid) {
+  while ((pid = waitpid(-1, &status, WNOHANG | stops)) > 0) {
+    if (WIFSTOPPED(status)) {
+      if (pid == main_pid) {
+        tell_stopped(WSTOPSIG(status));
+      }
+    } else if (pid == main_pid) {
       JailMessage message;
       message.kind = JailMessageKind::MainExited;
       message.value = status;
@@ -140,7 +160,8 @@ void reap(Containment containment, pid_t main_pid) {
   }
 }
 
-[[noreturn]] void serve(Containment containment, pid_t main_pid, int signal_fd) {
+[[noreturn]] void serve(const Setup& setup, pid_t main_pid, int signal_fd) {
+  const Containment containment = setup.containment;
   pollfd fds[2] = {{kJailControlFd, POLLIN, 0}, {signal_fd, POLLIN, 0}};
   while (true) {
     if (poll(fds, 2, -1) < 0 && errno != EINTR) {
@@ -149,7 +170,7 @@ void reap(Containment containment, pid_t main_pid) {
     if (fds[1].revents != 0) {
       signalfd_siginfo info;
       (void)!read(signal_fd, &info, sizeof info);
-      reap(containment, main_pid);
+      reap(containment, main_pid, setup.spec.session);
     }
     if (fds[0].revents != 0) {
       JailOrder order;
@@ -205,9 +226,8 @@ void hold_tree(Setup& setup, const Origin& origin) {
 [[noreturn]] void run_init(Setup setup, const Origin& origin) {
   hold_tree(setup, origin);
   sigset_t all;
-  sigset_t inherited;
   sigfillset(&all);
-  sigprocmask(SIG_BLOCK, &all, &inherited);
+  sigprocmask(SIG_BLOCK, &all, &setup.signals);
   signal(SIGCHLD, SIG_DFL);  // ignored, it would reap the command's status away
   sigset_t child_ended;
   sigemptyset(&child_ended);
@@ -221,12 +241,11 @@ void hold_tree(Setup& setup, const Origin& origin) {
     die("fork");
   }
   if (main_pid == 0) {
-    sigprocmask(SIG_SETMASK, &inherited, nullptr);
     become_command(setup);
   }
   prctl(PR_SET_DUMPABLE, 0);  // the command must not be able to trace its init
   keep_only(signal_fd);
-  serve(setup.containment, main_pid, kJailSpecFd);
+  serve(setup, main_pid, kJailSpecFd);
 }
 
 int run(int argc, char** argv) {

@@ -220,6 +220,8 @@ std::optional<JailEvent> Jail::understand(HeardMessage heard) {
       return JailExecFailed{message.value};
     case JailMessageKind::MainExited:
       return JailMainExited{exit_status(message.value)};
+    case JailMessageKind::MainStopped:
+      return JailMainStopped{message.value};
     case JailMessageKind::Started:
       break;
   }
@@ -233,6 +235,12 @@ void Jail::send(const JailOrder& order) {
 }
 
 void Jail::signal_main(int signal) { send({.kind = JailOrderKind::SignalMain, .signal = signal}); }
+
+void Jail::signal_group(int signal) {
+  send({.kind = JailOrderKind::SignalGroup, .signal = signal});
+}
+
+void Jail::give_terminal() { send({.kind = JailOrderKind::TakeTerminal}); }
 
 void Jail::signal_tree(int signal) { send({.kind = JailOrderKind::SignalTree, .signal = signal}); }
 

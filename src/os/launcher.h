@@ -36,9 +36,14 @@ struct JailExecFailed {
 struct JailMainExited {
   ExitStatus status;
 };
+/// By a signal, in an inherited session only. It can be told to go on.
+struct JailMainStopped {
+  int signal;
+};
 /// `JailClosed`: the init is gone and says nothing more.
 struct JailClosed {};
-using JailEvent = std::variant<JailSetupFailed, JailExecFailed, JailMainExited, JailClosed>;
+using JailEvent =
+    std::variant<JailSetupFailed, JailExecFailed, JailMainExited, JailMainStopped, JailClosed>;
 
 /// What holds a tree.
 struct JailHold {
@@ -90,6 +95,10 @@ class Jail {
   /// Does not block.
   [[nodiscard]] std::optional<JailEvent> receive();
   void signal_main(int signal);
+  /// The process group that the main process leads.
+  void signal_group(int signal);
+  /// Makes that group the foreground group of the session's terminal.
+  void give_terminal();
   /// Every process but the init.
   void signal_tree(int signal);
   /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: each is
