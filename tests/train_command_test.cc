@@ -204,6 +204,61 @@ TEST_F(Train, ReportsALostLearnerAndResumesFromItsCheckpoint) {
   expect_nothing_left();
 }
 
+TEST_F(Train, EndsEvaluationsOfALearnerThatHangsAndGoesOnWithIt) {
+  worker_ = directory_.path() / "spin";
+  fs::copy_file(fs::path(KEISEI_BIN) / "adversaries" / "spin", worker_);
+  Program program =
+      train({"--set", "training.total_steps=12288", "--set", "evaluation.interval_steps=4096",
+             "--set", "evaluation.limits.timeout_s=100"});
+  ASSERT_TRUE(wait_until([this] { return !processes_with(worker_.string()).empty(); }, kLimit))
+      << program.err();
+  const int hung = learner();
+  ASSERT_GT(hung, 0);
+  ::kill(hung, SIGSTOP);
+  EXPECT_TRUE(program.wait_for_err("made no progress", kLimit)) << program.err();
+  EXPECT_TRUE(wait_until([this] { return !evaluations().empty(); }, 10s));
+  fs::rename(worker_, directory_.path() / "put-away");
+  fs::copy_file(fs::path(KEISEI_BIN) / "keisei-worker", worker_);
+  ::kill(hung, SIGCONT);
+  expect_success(program);
+  EXPECT_NE(program.err().find("makes progress again"), std::string::npos) << program.err();
+  const auto records = evaluations();
+  ASSERT_EQ(records.size(), 3U);
+  EXPECT_EQ(records[0].outcome, "TrainerLost") << records[0].cause;
+  for (std::size_t i = 1; i < records.size(); ++i) {
+    EXPECT_EQ(records[i].outcome, "Finished") << records[i].cause;
+  }
+  EXPECT_EQ(last_step(), 12288);
+  expect_nothing_left();
+}
+
+TEST_F(Train, EnforcementThatIsOffIsSaidEverywhereAtEveryEvaluation) {
+  Program program = train(
+      {"--set", "training.total_steps=1024", "--set", "evaluation.enforcement.enabled=false"});
+  expect_success(program);
+  const auto records = evaluations();
+  ASSERT_EQ(records.size(), 2U);
+  const std::string log = read_file(run_ / "log.jsonl").value_or("");
+  for (const auto& record : records) {
+    EXPECT_FALSE(record.enforcement);
+    EXPECT_NE(record.tier.find("not enforced: timeout"), std::string::npos) << record.tier;
+    const auto report = nlohmann::json::parse(read_file(run_ / record.report_path).value_or(""));
+    EXPECT_EQ(report["enforcement"], false);
+    EXPECT_NE(log.find(fmt::format("step {} is evaluated WITHOUT limits", record.step)),
+              std::string::npos)
+        << log;
+  }
+  EXPECT_NE(program.err().find("ENFORCEMENT OFF"), std::string::npos) << program.err();
+  EXPECT_NE(program.out().find("ENFORCEMENT OFF"), std::string::npos) << program.out();
+  Program evaluate("keisei",
+                   {"evaluate", checkpoints().back().path, "--games", "2", "--json", "--set",
+                    "evaluation.enforcement.enabled=false"},
+                   directory_.path());
+  ASSERT_EQ(evaluate.wait(kLimit)->code, 0) << evaluate.err();
+  EXPECT_NE(evaluate.err().find("WITHOUT limits"), std::string::npos) << evaluate.err();
+  EXPECT_NE(evaluate.out().find("\"enforcement\":false"), std::string::npos) << evaluate.out();
+}
+
 TEST_F(Train, RefusesASecondSupervisorAndAnOldRunDirectory) {
   Program first = train({"--set", "training.total_steps=200000"});
   ASSERT_TRUE(first.wait_for_err("checkpoint", kLimit)) << first.err();

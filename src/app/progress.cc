@@ -74,6 +74,9 @@ std::string progress_line(const ProgressState& state) {
   if (!state.learner_attached) {
     line += "(no learner)  ";
   }
+  if (state.learner_silent) {
+    line += "(the learner makes no progress)  ";
+  }
   if (!state.update) {
     return line + "waiting for the first update";
   }
@@ -109,6 +112,9 @@ std::string evaluation_line(const telemetry::EvaluationRecord& record) {
       verdict_of(record, "evaluation_latency_ms"),
       static_cast<double>(record.peak_memory_bytes) / 1e6, verdict_of(record, "memory_overhead_mb"),
       verdict_of(record, "training_impact_percent"), verdict_of(record, "gpu_utilization_percent"));
+  if (!record.enforcement) {
+    line += "  ENFORCEMENT OFF";
+  }
   if (!record.cause.empty()) {
     line += "  because " + record.cause;
   }

@@ -16,6 +16,7 @@ struct ProgressState {
   int evaluations_active = 0;
   bool enforcement = true;  // false is said on every line
   bool learner_attached = true;
+  bool learner_silent = false;
 };
 
 /// One line without a line break, as in

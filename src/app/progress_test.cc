@@ -45,6 +45,8 @@ TEST(ProgressLine, HasNoTimeToGoWithoutARate) {
 }
 
 TEST(ProgressLine, SaysThatEnforcementIsOffOnEveryLine) {
+  EXPECT_THAT(evaluation_line({.enforcement = false}), HasSubstr("ENFORCEMENT OFF"));
+  EXPECT_THAT(evaluation_line({}), testing::Not(HasSubstr("ENFORCEMENT")));
   EXPECT_THAT(progress_line({.enforcement = false}), HasSubstr("ENFORCEMENT OFF"));
   EXPECT_THAT(progress_line({.update = update_at(1), .enforcement = false}),
               HasSubstr("ENFORCEMENT OFF"));

@@ -16,11 +16,15 @@
 #include <cstdio>
 #include <exception>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "app/evaluation_settings.h"
 #include "app/progress.h"
 #include "eval/evaluation_manager.h"
+#include "guard/heartbeat.h"
 #include "guard/performance_manager.h"
+#include "telemetry/step_clock.h"
 
 namespace keisei::app {
 namespace {
@@ -80,7 +84,8 @@ class Supervisor {
         log_(log),
         channel_ready_(loop_, ::dup(learner_.channel.fd())),
         signals_(loop_, SIGINT, SIGTERM, SIGHUP),
-        ticker_(loop_) {}
+        ticker_(loop_),
+        heart_timer_(loop_) {}
 
   Result<SupervisionEnd> run(const RunDirectory& directory) {
     KEISEI_TRY(limits, limits_from(options_));
@@ -96,6 +101,7 @@ class Supervisor {
     asio::co_spawn(loop_, read_channel(), on_end());
     asio::co_spawn(loop_, watch_signals(), on_end());
     asio::co_spawn(loop_, tick(), on_end());
+    asio::co_spawn(loop_, watch_heartbeat(), on_end());
     loop_.run();
     if (failure_) {
       return tl::unexpected<Error>(std::move(*failure_));
@@ -155,6 +161,16 @@ class Supervisor {
   void take(telemetry::Hello hello) {
     say(fmt::format("the learner (process {}) is at step {} with {}", hello.record.pid,
                     hello.record.step, hello.record.net));
+    heartbeat_ = {};
+    clock_.reset();
+    if (hello.step_clock) {
+      auto clock = telemetry::StepClockReader::attach(std::move(hello.step_clock));
+      if (clock) {
+        clock_ = std::move(*clock);
+      } else {
+        lose_clock(clock.error());
+      }
+    }
   }
   void take(telemetry::UpdateRecord update) {
     progress_.update = update;
@@ -170,7 +186,12 @@ class Supervisor {
     keep(checkpoint);
   }
   void take(telemetry::Notice notice) {
-    if (!stopping_ && options_.evaluation.enabled) {
+    if (stopping_ || !options_.evaluation.enabled) {
+      return;
+    }
+    if (progress_.learner_silent) {
+      held_.push_back(std::move(notice));
+    } else {
       asio::co_spawn(loop_, evaluate(std::move(notice)), on_end());
     }
   }
@@ -181,6 +202,7 @@ class Supervisor {
   void take(telemetry::Closed /*closed*/) {
     channel_closed_ = true;
     progress_.learner_attached = false;
+    held_.clear();
     if (!end_.learner_finished) {
       end_.reason = "the learner was lost: it closed its channel without a last word";
       event(telemetry::LogLevel::Error, "learner_lost", end_.reason);
@@ -190,6 +212,12 @@ class Supervisor {
 
   awaitable<void> evaluate(telemetry::Notice notice) {
     const std::int64_t step = notice.record.step;
+    if (!progress_.enforcement) {
+      event(telemetry::LogLevel::Warning, "enforcement_off",
+            fmt::format("step {} is evaluated WITHOUT limits: evaluation.enforcement.enabled is "
+                        "false",
+                        step));
+    }
     progress_.evaluations_active = evaluations_->active() + 1;
     auto record = co_await evaluations_->evaluate_notice(std::move(notice));
     progress_.evaluations_active = evaluations_->active();
@@ -211,6 +239,7 @@ class Supervisor {
         co_return;
       }
       stopping_ = true;
+      held_.clear();
       if (received == 1) {
         learner_.send_signal(SIGTERM);
         say("stopping: the learner saves a checkpoint (once more: stop at once)");
@@ -232,12 +261,59 @@ class Supervisor {
     signals_.cancel();  // the last thing that the loop waits for
   }
 
+  /// A learner that makes no progress, for whatever reason, gets no evaluations until it does.
+  awaitable<void> watch_heartbeat() {
+    while (!done()) {
+      if (clock_ && !end_.learner_finished) {
+        look_at_heart(MonotonicClock::now());
+      }
+      heart_timer_.expires_after(kHeartInterval);
+      boost::system::error_code error;
+      co_await heart_timer_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    }
+  }
+
+  void look_at_heart(MonotonicTime now) {
+    const Result<telemetry::StepClockReading> reading = clock_->read();
+    if (!reading) {
+      return lose_clock(reading.error());
+    }
+    const bool silent = heartbeat_.observe(*reading, now) == guard::HeartbeatJudge::State::Silent;
+    if (silent && !progress_.learner_silent) {
+      const std::string cause =
+          fmt::format("the learner has made no progress for {} (phase {})",
+                      to_string(heartbeat_.silence()), telemetry::to_string(reading->phase));
+      event(telemetry::LogLevel::Error, "learner_silent",
+            cause + "; its evaluations end, and new ones wait until it goes on");
+      evaluations_->cancel_all(guard::Outcome::TrainerLost, cause);
+      progress_.learner_silent = true;
+    } else if (!silent && progress_.learner_silent) {
+      event(telemetry::LogLevel::Warning, "learner_back", "the learner makes progress again");
+      release_held();
+    }
+  }
+
+  void lose_clock(const Error& error) {
+    event(telemetry::LogLevel::Warning, "no_heartbeat",
+          "whether the learner makes progress cannot be seen: " + error.message);
+    clock_.reset();
+    release_held();
+  }
+
+  void release_held() {
+    progress_.learner_silent = false;
+    for (telemetry::Notice& notice : std::exchange(held_, {})) {
+      take(std::move(notice));
+    }
+  }
+
   [[nodiscard]] bool done() const { return channel_closed_ && evaluations_->active() == 0; }
 
   /// Wakes `tick`, which ends the loop when nothing is left to do.
   void finish_if_done() {
     if (done()) {
       ticker_.cancel();
+      heart_timer_.cancel();
     }
   }
 
@@ -288,8 +364,14 @@ class Supervisor {
   asio::posix::stream_descriptor channel_ready_;  // a duplicate: asio closes what it owns
   asio::signal_set signals_;
   asio::steady_timer ticker_;
+  asio::steady_timer heart_timer_;
   std::optional<guard::EvaluationPerformanceManager> guard_;
   std::optional<eval::EvaluationManager> evaluations_;
+
+  static constexpr std::chrono::milliseconds kHeartInterval{100};
+  std::optional<telemetry::StepClockReader> clock_;
+  guard::HeartbeatJudge heartbeat_;
+  std::vector<telemetry::Notice> held_;  // while the learner is silent
 
   ProgressState progress_;
   ProgressDisplay display_;

@@ -171,6 +171,7 @@ void take_account(const guard::GuardedRun& run, EvaluationRecord& record) {
                 {"gpu_utilization_percent", to_telemetry(account.sla.gpu_utilization_percent)}};
   record.training_impact = to_telemetry(account.sla.training_impact_percent.verdict);
   record.tier = tier_text(account.tier);
+  record.enforcement = account.enforcement;
 }
 
 /// report.json: the evaluation's own fields over the guard's account.

@@ -112,8 +112,9 @@ std::string metric_text(const EvaluationRecord& record, const char* metric, std:
 }
 
 std::string outcome_text(const EvaluationRecord& record) {
-  return record.cause.empty() ? record.outcome
-                              : fmt::format("{}: {}", record.outcome, record.cause);
+  const std::string outcome =
+      record.enforcement ? record.outcome : record.outcome + " (ENFORCEMENT OFF)";
+  return record.cause.empty() ? outcome : fmt::format("{}: {}", outcome, record.cause);
 }
 
 // --- the table ---------------------------------------------------------------------------------

@@ -7,14 +7,22 @@
 // The fields of each record: the one list that writing and reading JSON follow, in this order.
 namespace keisei::telemetry {
 
+/// Optional: newer than some records, which then have the default.
+enum class Presence { Required, Optional };
+
 template <typename Owner, typename T>
 struct Field {
   const char* name;
   T Owner::*member;
+  Presence presence = Presence::Required;
 };
 template <typename Owner, typename T>
 constexpr Field<Owner, T> field(const char* name, T Owner::*member) {
   return {name, member};
+}
+template <typename Owner, typename T>
+constexpr Field<Owner, T> later_field(const char* name, T Owner::*member) {
+  return {name, member, Presence::Optional};
 }
 
 constexpr auto fields(const HelloRecord&) {
@@ -88,8 +96,8 @@ constexpr auto fields(const EvaluationRecord&) {
       field("queue_ms", &R::queue_ms), field("peak_memory_bytes", &R::peak_memory_bytes),
       field("cpu_seconds", &R::cpu_seconds), field("sla", &R::sla),
       field("training_impact", &R::training_impact), field("tier", &R::tier),
-      field("weights_hash", &R::weights_hash), field("request_path", &R::request_path),
-      field("report_path", &R::report_path));
+      later_field("enforcement", &R::enforcement), field("weights_hash", &R::weights_hash),
+      field("request_path", &R::request_path), field("report_path", &R::report_path));
 }
 
 constexpr auto fields(const EventRecord&) {

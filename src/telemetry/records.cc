@@ -216,8 +216,11 @@ Result<void> decode(const Json& json, std::map<std::string, T>& values) {
 }
 
 template <typename T>
-Result<void> decode_field(const Json& json, const char* name, T& value) {
+Result<void> decode_field(const Json& json, const char* name, Presence presence, T& value) {
   const auto found = json.find(name);
+  if (found == json.end() && presence == Presence::Optional) {
+    return {};
+  }
   if (found == json.end()) {
     return fail("field «{}» is missing", name);
   }
@@ -235,7 +238,7 @@ Result<void> decode(const Json& json, T& value) {
   Result<void> read;
   std::apply(
       [&](const auto&... f) {
-        ((read = decode_field(json, f.name, value.*f.member), read.has_value()) && ...);
+        ((read = decode_field(json, f.name, f.presence, value.*f.member), read.has_value()) && ...);
       },
       fields(value));
   return read;

@@ -143,6 +143,7 @@ struct EvaluationRecord {
   std::map<std::string, MetricVerdict> sla{};  // metric -> verdict
   Verdict training_impact = Verdict::NotMeasured;
   std::string tier{};          // what enforced the limits
+  bool enforcement = true;     // false: an explicit key had switched all limits off
   std::string weights_hash{};  // of the snapshot's bytes
   std::string request_path{};  // relative to the run directory
   std::string report_path{};   // relative to the run directory; empty when there is none
