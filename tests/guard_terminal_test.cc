@@ -210,6 +210,7 @@ TEST_F(GuardAtATerminal, AKilledGuardIs125AndLeavesTheTerminalInOrder) {
   ASSERT_EQ(behind.size(), 1U);
   kill(behind.front(), SIGKILL);
   EXPECT_EQ(terminal.wait(), 125);
+  EXPECT_THAT(terminal.screen(), HasSubstr("ended by signal 9"));
   EXPECT_EQ(terminal.modes().c_lflag, before);
   EXPECT_TRUE(runs_.gone_soon());
 }

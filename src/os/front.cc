@@ -9,7 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
+#include <cstdio>
 #include <thread>
 
 #include "os/terminal.h"
@@ -75,10 +75,16 @@ int stand_in_front(pid_t guard) {
     if (info.si_signo != SIGCHLD) {
       pass_on(guard, info);
     } else if (const std::optional<int> status = take_status(guard)) {
-      if (WIFSIGNALED(*status) && terminal) {
+      if (WIFEXITED(*status)) {
+        return WEXITSTATUS(*status);
+      }
+      if (terminal) {
         restore_terminal(*terminal, modes);
       }
-      return WIFEXITED(*status) ? WEXITSTATUS(*status) : kGuardLost;
+      dprintf(STDERR_FILENO,
+              "keisei guard: the guard was ended by signal %d, its command with it\n",
+              WTERMSIG(*status));
+      return kGuardLost;
     }
   }
 }
