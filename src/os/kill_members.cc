@@ -75,8 +75,11 @@ std::vector<UniqueFd> kill_members(pid_t init, std::span<const pid_t> members) {
     if (!process || !descends(pid, init)) {
       continue;
     }
-    hurry_all(pid);  // first: the id cannot be anybody else's while the process lives
+    // Only what has to die at once may go first: threads that still compute would take every core,
+    // also from who is to kill them, until the kernel throttles them after most of a second. (The
+    // id stays theirs for so long: process ids go round before one is given out again.)
     if (syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0U) == 0) {
+      hurry_all(pid);
       killed.push_back(std::move(process));
     }
   }
