@@ -89,11 +89,18 @@ void add_supervisor(std::vector<Attack>& attacks, const Rows& rows, const Attack
   attacks.push_back(std::move(attack));
 }
 
-void add_files(std::vector<Attack>& attacks, const Rows& rows) {
+void add_files(std::vector<Attack>& attacks, const Rows& rows, const AttackGround& ground) {
   Attack large = rows.row("files", "large-file", {Outcome::OverFiles, Outcome::Finished});
   large.limits.file_size = std::min(large.limits.file_size.value_or(kFileSize), kFileSize);
   large.arguments = {count(large.limits.file_size->count / 10 * 13)};
   attacks.push_back(std::move(large));
+  Attack fill = rows.row("files", "fill-scratch",
+                         {Outcome::Finished, Outcome::OverMemory, Outcome::OverFiles});
+  fill.arguments = {count(fill.limits.memory.count / 10 * 13)};
+  attacks.push_back(std::move(fill));
+  Attack outside = rows.row("files", "write-outside", {Outcome::Finished});
+  outside.arguments = {(ground.directory / "outside").string()};
+  attacks.push_back(std::move(outside));
 }
 
 void add_reports(std::vector<Attack>& attacks, const Rows& rows) {
@@ -168,7 +175,7 @@ std::vector<Attack> plan_attacks(const EvaluationLimits& limits, Thoroughness th
   add_lifetime(attacks, worker);
   add_supervisor(attacks, command, ground);
   attacks.push_back(at_once(worker, limits));
-  add_files(attacks, worker);
+  add_files(attacks, worker, ground);
   attacks.push_back(
       worker.row("system calls", "escape", {Outcome::Finished, Outcome::PolicyViolation}));
   add_reports(attacks, worker);

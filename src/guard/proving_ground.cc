@@ -148,6 +148,7 @@ GuardedCommand ProvingGround::command(std::string_view name,
   command.capture_stderr = true;
   command.enforcement = options_.enforcement;
   command.containment = options_.containment;
+  command.without = options_.without;
   return command;
 }
 

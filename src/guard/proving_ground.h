@@ -23,6 +23,7 @@ class ProvingGround {
   struct Options {
     Enforcement enforcement = Enforcement::Enabled;
     Containment containment = Containment::Best;
+    Without without = {};
   };
   /// Fails where keisei-attack or a temporary directory is missing.
   [[nodiscard]] static Result<ProvingGround> make(Options options);

@@ -17,7 +17,8 @@ namespace keisei::guard {
 struct VerifyOptions {
   EvaluationLimits limits;  ///< as configured
   Enforcement enforcement = Enforcement::Enabled;
-  Containment containment = Containment::Best;  ///< Bare: a safeguard knocked out on purpose
+  Containment containment = Containment::Best;  ///< this and the next: safeguards knocked out
+  Without without = {};                         ///< on purpose
   Thoroughness thoroughness = Thoroughness::Full;
   std::filesystem::path supervisor;  ///< the program `keisei`
   /// Reads the reports of the rows that attack it, as production reads a worker's.
