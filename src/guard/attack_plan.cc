@@ -84,7 +84,7 @@ void add_memory(std::vector<Attack>& attacks, const Rows& rows) {
 
 void add_supervisor(std::vector<Attack>& attacks, const Rows& rows, const AttackGround& ground) {
   Attack attack = rows.row("no orphan", "kill-supervisor", {Outcome::Finished});
-  attack.arguments = {ground.supervisor.string(), count(ground.host_memory.count)};
+  attack.arguments = {ground.supervisor.string(), count(ground.host_memory.count) + "B"};
   attack.limits.processes.reset();
   attacks.push_back(std::move(attack));
 }

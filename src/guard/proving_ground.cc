@@ -141,8 +141,9 @@ GuardedCommand ProvingGround::command(std::string_view name,
   command.argv = {program_.string(), std::string(name), cookie_};
   command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
   command.environment = os::current_environment();
-  std::erase_if(command.environment,
-                [](const std::string& entry) { return entry.starts_with("TMPDIR="); });
+  std::erase_if(command.environment, [](const std::string& entry) {
+    return entry.starts_with("TMPDIR=") || entry.starts_with(os::kAttackCookieVariable);
+  });
   command.environment.push_back("TMPDIR=" + directory_.string());
   command.environment.push_back(fmt::format("{}={}", os::kAttackCookieVariable, cookie_));
   command.capture_stderr = true;

@@ -166,7 +166,7 @@ std::string numbers(const Attack& attack, const AttackEvidence& evidence) {
 
 bool could_not_run(const GuardRecord& record) {
   return record.outcome == Outcome::StartFailed || record.outcome == Outcome::Cancelled ||
-         has_exit(record, os::kAttackNotMade);
+         has_exit(record, os::kAttackNotMade) || has_exit(record, os::kAttackMisused);
 }
 
 }  // namespace
@@ -216,7 +216,7 @@ Bytes overshoot(const GuardRecord& record) {
 Finding judge(const Attack& attack, const AttackEvidence& evidence) {
   const GuardRecord& record = evidence.record;
   if (could_not_run(record)) {
-    return {Proof::NotRun, record.cause.empty() ? evidence.said : record.cause};
+    return {Proof::NotRun, evidence.said.empty() ? record.cause : evidence.said};
   }
   const Objection against = objection(attack, evidence);
   if (against.empty()) {

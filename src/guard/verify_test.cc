@@ -120,6 +120,9 @@ TEST(Verify, AnAttackThatCouldNotBeMadeIsNotRun) {
   evidence = evidence_of(Outcome::Crashed);
   evidence.record.exit.code = os::kAttackNotMade;
   EXPECT_EQ(judge(spin(), evidence).proof, Proof::NotRun);
+  evidence = evidence_of(Outcome::Finished);  // of a command, whose code is its own
+  evidence.record.exit.code = os::kAttackMisused;
+  EXPECT_EQ(judge(attack_on("no orphan", {Outcome::Finished}), evidence).proof, Proof::NotRun);
 }
 
 TEST(Verify, ACrashHasToBeNamedExactly) {

@@ -15,6 +15,7 @@ inline constexpr int kAttackReportFd = 3;
 
 // Its exit codes. What it found stands on stderr, in one line.
 inline constexpr int kAttackHeld = 0;     ///< it was refused, or has nothing to break
+inline constexpr int kAttackMisused = 2;  ///< it did nothing: wrong cookie or another build
 inline constexpr int kAttackNotMade = 8;  ///< the host let it not even begin
 inline constexpr int kAttackBrokeThrough = 9;
 

@@ -84,7 +84,7 @@ int run(int argc, char** argv) {
   const char* cookie = getenv(kAttackCookieVariable.data());
   if (argc < 3 || cookie == nullptr || strcmp(cookie, argv[2]) != 0) {
     dprintf(2, "keisei-attack is started by keisei verify and keisei doctor only\n");
-    return 2;
+    return kAttackMisused;
   }
   bound_life();
   const Arguments arguments = {
@@ -95,7 +95,7 @@ int run(int argc, char** argv) {
     }
   }
   dprintf(2, "keisei-attack: %s is no attack; is it of this build?\n", argv[1]);
-  return 2;
+  return kAttackMisused;
 }
 
 }  // namespace
