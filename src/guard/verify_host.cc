@@ -144,8 +144,9 @@ Proof VerifyReport::verdict() const {
 Result<VerifyReport> verify_host(const VerifyOptions& options,
                                  const std::function<void(const VerifyRow&)>& told) {
   KEISEI_TRY(memory, host_memory());
-  KEISEI_TRY(ground, ProvingGround::make(
-                         {.enforcement = options.enforcement, .containment = options.containment}));
+  KEISEI_TRY(ground, ProvingGround::make({.enforcement = options.enforcement,
+                                          .containment = options.containment,
+                                          .without = options.without}));
   VerifyReport report;
   report.attacked = attacked_limits(options.limits, options.thoroughness);
   const auto note = [&](VerifyRow row) {
