@@ -2,9 +2,11 @@
 // run, many runs at once, what stands between a run and its host.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -15,6 +17,7 @@
 #include "adversaries_fixture.h"
 #include "base/file.h"
 #include "os/child.h"
+#include "os/procfs.h"
 
 namespace keisei::testing_support {
 namespace {
@@ -95,8 +98,7 @@ TEST_F(Faults, NothingOutlivesASupervisorThatIsKilledWithoutNamespaces) {
 
 // --- 13, 14: the launching thread, the trainer ---------------------------------------------------
 
-// Not kept yet: the init dies with the thread that started it.
-TEST_F(Faults, DISABLED_ARunOutlivesTheThreadThatStartedIt) {
+TEST_F(Faults, ARunOutlivesTheThreadThatStartedIt) {
   covers(13);
   Loop loop(kLimits, runs_.slots());
   std::thread([&] {
@@ -266,6 +268,80 @@ TEST_F(Faults, ItIsTheWorkerProfileThatRefusesEscapes) {
     const GuardRecord record = run(std::move(free), {.timeout = 1s}).record;
     EXPECT_NE(record.exit.code, 0) << adversary;
   }
+}
+
+/// Whether some process of the run is in the idle class, in a session of idle weight.
+bool any_is_slack(const std::vector<pid_t>& processes) {
+  return std::ranges::any_of(processes, [](pid_t pid) {
+    const std::string group =
+        os::read_proc(fmt::format("/proc/{}/autogroup", pid)).value_or("nice 19");  // none here
+    return sched_getscheduler(pid) == SCHED_IDLE && getsid(pid) != getsid(0) &&
+           group.find("nice 19") != std::string::npos;
+  });
+}
+
+TEST_F(Faults, ASlackRunIsInTheIdleClassOfItsOwnSessionAndStillEndsSoon) {
+  Loop loop({.timeout = 60s}, runs_.slots());
+  GuardedCommand command = runs_.adversary("spin", {"2"});
+  command.scheduling = guard::Scheduling::Slack;
+  loop.start(std::move(command));
+  const MonotonicTime deadline = MonotonicClock::now() + 20s;
+  bool slack = false;
+  while (!slack && MonotonicClock::now() < deadline) {
+    loop.loop.run_for(20ms);
+    slack = any_is_slack(runs_.survivors());
+  }
+  EXPECT_TRUE(slack);
+  std::atomic<bool> over = false;
+  std::vector<std::jthread> busy;  // an idle process would now get no CPU to die with
+  for (unsigned i = 0; i < std::thread::hardware_concurrency(); ++i) {
+    busy.emplace_back([&over] {
+      while (!over) {
+      }
+    });
+  }
+  const MonotonicTime begin = MonotonicClock::now();
+  loop.control.cancel(Outcome::Cancelled, "enough");
+  loop.loop.run();
+  EXPECT_LT(MonotonicClock::now() - begin, 4s);  // without its weight lifted it takes over 10 s
+  over = true;
+  ASSERT_EQ(loop.records.size(), 1U);
+  EXPECT_EQ(loop.records[0].outcome, Outcome::Cancelled) << loop.records[0].cause;
+  EXPECT_THAT(loop.records[0].tier.enforced, Contains(HasSubstr("SCHED_IDLE")));
+}
+
+TEST_F(Faults, TheHostsOwnCeilingOfTasksStays) {
+  const auto ceiling = [] { return os::read_proc("/proc/sys/kernel/pid_max"); };
+  const auto before = ceiling();
+  Loop loop({.timeout = 300ms}, runs_.slots());
+  loop.start(runs_.adversary("spin"));
+  loop.loop.run_for(100ms);
+  EXPECT_EQ(ceiling(), before);
+  loop.loop.run();
+  EXPECT_EQ(ceiling(), before);
+}
+
+TEST_F(Faults, EachMechanismThatIsKnockedOutIsSaidAndTheOthersStay) {
+  GuardedCommand command = runs_.adversary("violate", {"setns"});
+  command.without.seccomp = true;
+  const GuardRecord open = run(command).record;
+  EXPECT_EQ(open.outcome, Outcome::Crashed) << open.cause;  // the call came back: exit code 1
+  EXPECT_THAT(open.tier.not_enforced, Contains(HasSubstr("system calls")));
+
+  const std::string file = (runs_.directory() / "made-elsewhere").string();
+  const auto writes = [&](guard::Without without) {
+    GuardedCommand writer = runs_.adversary("crash", {"xfsz", file});
+    writer.without = without;
+    const GuardRecord record = run(writer, {.timeout = 60s, .file_size = megabytes(1)}).record;
+    EXPECT_EQ(record.outcome == Outcome::OverFiles, std::filesystem::exists(file));
+    const std::vector<std::string>& unheld = record.tier.not_enforced;
+    const bool said = std::ranges::count(unheld, "files: readable and writable as for this user");
+    EXPECT_EQ(said, std::filesystem::exists(file));
+    return record.outcome;
+  };
+  EXPECT_EQ(writes({}), Outcome::Crashed);
+  EXPECT_EQ(writes({.landlock = true}), writes({.mount_namespace = true}));
+  EXPECT_EQ(writes({.mount_namespace = true, .landlock = true}), Outcome::OverFiles);
 }
 
 TEST_F(Faults, DisabledEnforcementHoldsNoLimitAndSaysSo) {

@@ -81,8 +81,7 @@ struct GuardedRun {
 
 /// The one road on which anything is evaluated:
 ///   admission -> jail -> watch -> (kill of the whole tree) -> reap -> slot and descriptors back
-/// Owned and used by the executor's loop thread, which must live as long as the runs (a jail dies
-/// with the thread that started it).
+/// Used by one thread at a time, that of the executor's loop.
 class EvaluationPerformanceManager {
  public:
   /// `slots_directory` is made when missing; processes that name the same one share

@@ -94,9 +94,19 @@ void map_ids(uid_t uid, gid_t gid) {
   write_file("/proc/self/gid_map", line);
 }
 
+/// What the init knows of its tree.
+struct Tree {
+  Containment containment;
+  pid_t main_pid;
+  JailSession session;
+};
+
 /// Ends everything below this init, then the init.
-[[noreturn]] void end_tree(Containment containment) {
-  if (containment == Containment::Sweep) {
+[[noreturn]] void end_tree(const Tree& tree) {
+  if (tree.containment == Containment::Sweep) {
+    if (tree.session == JailSession::Own) {
+      kill(-tree.main_pid, SIGKILL);  // no fork gets away from a group that is killed
+    }
     for (int pass = 0; pass < kSweepPasses; ++pass) {
       const int left = signal_descendants(SIGKILL);
       while (waitpid(-1, nullptr, WNOHANG) > 0) {
@@ -111,19 +121,19 @@ void map_ids(uid_t uid, gid_t gid) {
   _exit(0);  // in a PID namespace the kernel kills the rest before we can be reaped
 }
 
-void obey(Containment containment, pid_t main_pid, const JailOrder& order) {
+void obey(const Tree& tree, const JailOrder& order) {
   switch (order.kind) {
     case JailOrderKind::SignalMain:
-      kill(main_pid, order.signal);
+      kill(tree.main_pid, order.signal);
       break;
     case JailOrderKind::SignalGroup:
-      kill(-main_pid, order.signal);
+      kill(-tree.main_pid, order.signal);
       break;
     case JailOrderKind::TakeTerminal:
-      take_terminal(main_pid);
+      take_terminal(tree.main_pid);
       break;
     case JailOrderKind::SignalTree:
-      if (containment == Containment::Sweep) {
+      if (tree.containment == Containment::Sweep) {
         signal_descendants(order.signal);
       } else if (getpid() == 1) {  // only there does -1 mean «this namespace»
         kill(-1, order.signal);
@@ -140,46 +150,45 @@ void tell_stopped(int signal) {
   (void)!send(kJailControlFd, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-void reap(Containment containment, pid_t main_pid, JailSession session) {
+void reap(const Tree& tree) {
   // In a session of its own nobody can do anything about a stopped command.
-  const int stops = session == JailSession::Own ? 0 : WUNTRACED;
+  const int stops = tree.session == JailSession::Own ? 0 : WUNTRACED;
   int status = 0;
   pid_t pid = 0;
   while ((pid = waitpid(-1, &status, WNOHANG | stops)) > 0) {
     if (WIFSTOPPED(status)) {
-      if (pid == main_pid) {
+      if (pid == tree.main_pid) {
         tell_stopped(WSTOPSIG(status));
       }
-    } else if (pid == main_pid) {
+    } else if (pid == tree.main_pid) {
       JailMessage message;
       message.kind = JailMessageKind::MainExited;
       message.value = status;
       send_message(message);
-      end_tree(containment);
+      end_tree(tree);
     }
   }
 }
 
-[[noreturn]] void serve(const Setup& setup, pid_t main_pid, int signal_fd) {
-  const Containment containment = setup.containment;
+[[noreturn]] void serve(const Tree& tree, int signal_fd) {
   pollfd fds[2] = {{kJailControlFd, POLLIN, 0}, {signal_fd, POLLIN, 0}};
   while (true) {
     if (poll(fds, 2, -1) < 0 && errno != EINTR) {
-      end_tree(containment);
+      end_tree(tree);
     }
     if (fds[1].revents != 0) {
       signalfd_siginfo info;
       (void)!read(signal_fd, &info, sizeof info);
-      reap(containment, main_pid, setup.spec.session);
+      reap(tree);
     }
     if (fds[0].revents != 0) {
       JailOrder order;
       const ssize_t got = recv(kJailControlFd, &order, sizeof order, MSG_DONTWAIT);
       if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-        end_tree(containment);  // the guard is gone, or wants the end
+        end_tree(tree);  // the guard is gone, or wants the end
       }
       if (got == ssize_t{sizeof order}) {
-        obey(containment, main_pid, order);
+        obey(tree, order);
       }
     }
   }
@@ -245,7 +254,7 @@ void hold_tree(Setup& setup, const Origin& origin) {
   }
   prctl(PR_SET_DUMPABLE, 0);  // the command must not be able to trace its init
   keep_only(signal_fd);
-  serve(setup, main_pid, kJailSpecFd);
+  serve({setup.containment, main_pid, setup.spec.session}, kJailSpecFd);
 }
 
 int run(int argc, char** argv) {

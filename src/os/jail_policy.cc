@@ -1,5 +1,6 @@
 // What the worker profile forbids.
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sched.h>
@@ -8,34 +9,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <initializer_list>
+
 #include "os/jail_internal.h"
 
 namespace keisei::os::jail {
 namespace {
 
-// Ways out of the session, the namespaces, the accounting or the filter itself. A name that this
-// architecture does not have is skipped.
-constexpr const char* kForbidden[] = {
-    "setsid",
-    // A descriptor in flight keeps its memory and stands in no table that the guard could read.
-    "socket",
-    "socketpair",
-    "sendmsg",
-    "sendmmsg",
-    "ptrace",
-    "process_vm_readv",
+// What no evaluation has a reason for: whoever calls it is killed (SIGSYS), and a run whose main
+// process ends so is a PolicyViolation. A name that this architecture does not have is skipped.
+constexpr const char* kDeadly[] = {
     "process_vm_writev",
-    "process_madvise",
     "pidfd_getfd",
-    "kcmp",
-    "perf_event_open",
-    "userfaultfd",
-    "io_uring_setup",
-    "io_uring_enter",
-    "io_uring_register",
-    "unshare",
     "setns",
-    "mount",
     "umount2",
     "pivot_root",
     "chroot",
@@ -46,10 +32,6 @@ constexpr const char* kForbidden[] = {
     "fsconfig",
     "fspick",
     "mount_setattr",
-    "bpf",
-    "keyctl",
-    "add_key",
-    "request_key",
     "kexec_load",
     "kexec_file_load",
     "init_module",
@@ -59,18 +41,53 @@ constexpr const char* kForbidden[] = {
     "swapon",
     "swapoff",
     "acct",
-    "quotactl",
-    "syslog",
     "settimeofday",
     "clock_settime",
-    "adjtimex",
-    "clock_adjtime",
     "sethostname",
     "setdomainname",
     "iopl",
     "ioperm",
-    "personality",
     "vhangup",
+    "open_by_handle_at",
+};
+
+// Ways out of the session, the namespaces, the accounting or the filter itself that ordinary
+// programs try as well: run-time libraries ask for classes, affinities and memory policies, crash
+// handlers trace, sandboxes unshare. They are told no. Shared anonymous memory is not on the list:
+// multiprocessing libraries live on it, and the guard counts it.
+constexpr const char* kForbidden[] = {
+    // Bound by numbers for the whole host.
+    "io_setup",
+    // A signal that no comparison of process ids here could see.
+    "pidfd_send_signal",
+    "process_mrelease",
+    "set_mempolicy_home_node",
+    "setsid",
+    // A descriptor in flight keeps its memory and stands in no table that the guard could read.
+    "socket",
+    "socketpair",
+    "sendmsg",
+    "sendmmsg",
+    "ptrace",
+    "process_vm_readv",
+    "process_madvise",
+    "kcmp",
+    "perf_event_open",
+    "userfaultfd",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "unshare",
+    "mount",
+    "bpf",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "quotactl",
+    "syslog",
+    "adjtimex",
+    "clock_adjtime",
+    "personality",
     "nfsservctl",
     "lookup_dcookie",
     "mbind",
@@ -83,7 +100,6 @@ constexpr const char* kForbidden[] = {
     "semget",
     "mq_open",
     "name_to_handle_at",
-    "open_by_handle_at",
     "fanotify_init",
     "ioprio_set",
     "sched_setscheduler",
@@ -112,35 +128,76 @@ void drop_capabilities() {
   }
 }
 
-void forbid_argument(scmp_filter_ctx filter, int call, scmp_arg_cmp argument) {
-  if (seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), call, 1, &argument) != 0) {
+void forbid_where(scmp_filter_ctx filter, int call, scmp_arg_cmp first) {
+  if (seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), call, 1, &first) != 0) {
     die("seccomp rule");
   }
 }
 
-void load_filter() {
-  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-  if (filter == nullptr) {
-    die("seccomp");
+void answer(scmp_filter_ctx filter, const char* name, std::uint32_t action) {
+  const int call = seccomp_syscall_resolve_name(name);
+  if (call >= 0 && seccomp_rule_add(filter, action, call, 0) != 0) {
+    die(name);
   }
-  for (const char* name : kForbidden) {
-    const int call = seccomp_syscall_resolve_name(name);
-    if (call >= 0 && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0) != 0) {
-      die(name);
-    }
-  }
+}
+
+void forbid_namespaces(scmp_filter_ctx filter) {
   constexpr unsigned long kNamespaces[] = {CLONE_NEWUSER,  CLONE_NEWPID, CLONE_NEWNS,
                                            CLONE_NEWNET,   CLONE_NEWIPC, CLONE_NEWUTS,
                                            CLONE_NEWCGROUP};
   for (const unsigned long flag : kNamespaces) {
-    forbid_argument(filter, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
-  }
-  scmp_arg_cmp undumpable[] = {SCMP_A0(SCMP_CMP_EQ, PR_SET_DUMPABLE), SCMP_A1(SCMP_CMP_EQ, 0)};
-  if (seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 2, undumpable) != 0) {
-    die("seccomp rule");
+    forbid_where(filter, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
   }
   // Its flags lie behind a pointer that a filter cannot follow; libc then uses clone.
-  if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) != 0 ||
+  answer(filter, "clone3", SCMP_ACT_ERRNO(ENOSYS));
+}
+
+/// Locks and leases on files that others must open: a reader is enough for them. No lock server is
+/// what a network file system says, too.
+void forbid_locks(scmp_filter_ctx filter) {
+  answer(filter, "flock", SCMP_ACT_ERRNO(ENOLCK));
+  for (const int command : {F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW, F_SETLEASE}) {
+    const scmp_arg_cmp wanted = SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command));
+    if (seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(ENOLCK), SCMP_SYS(fcntl), 1, &wanted) != 0) {
+      die("seccomp rule");
+    }
+  }
+}
+
+/// Without a PID namespace the tree shares its numbers with the rest of the user: nobody leaves the
+/// process group, which is killed as a whole, and nobody signals everybody or the init.
+void forbid_leaving(scmp_filter_ctx filter) {
+  answer(filter, "setpgid", SCMP_ACT_ERRNO(EPERM));
+  constexpr scmp_datum_t kLow = 0xffffffff;  // a pid_t
+  for (const pid_t pid : {pid_t{-1}, getppid()}) {
+    const auto number = static_cast<scmp_datum_t>(static_cast<std::uint32_t>(pid));
+    for (const int call : {SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill),
+                           SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)}) {
+      forbid_where(filter, call, SCMP_A0(SCMP_CMP_MASKED_EQ, kLow, number));
+    }
+  }
+}
+
+void load_filter(const Setup& setup) {
+  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+  if (filter == nullptr ||
+      seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0) {
+    die("seccomp");
+  }
+  for (const char* name : kDeadly) {
+    answer(filter, name, SCMP_ACT_KILL_PROCESS);
+  }
+  for (const char* name : kForbidden) {
+    answer(filter, name, SCMP_ACT_ERRNO(EPERM));
+  }
+  forbid_namespaces(filter);
+  forbid_locks(filter);
+  if (setup.containment == Containment::Sweep) {
+    forbid_leaving(filter);
+  }
+  forbid_where(filter, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0));  // of another process
+  scmp_arg_cmp undumpable[] = {SCMP_A0(SCMP_CMP_EQ, PR_SET_DUMPABLE), SCMP_A1(SCMP_CMP_EQ, 0)};
+  if (seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 2, undumpable) != 0 ||
       seccomp_load(filter) != 0) {
     die("seccomp");
   }
@@ -154,7 +211,7 @@ std::uint32_t enter_worker_policy(const Setup& setup) {
   if ((setup.spec.without & mechanism::kSeccomp) != 0) {
     return 0;
   }
-  load_filter();
+  load_filter(setup);
   return mechanism::kSeccomp;
 }
 

@@ -65,7 +65,8 @@ struct HeardMessage {
   UniqueFd descriptor;  ///< that came with it
 };
 
-/// A process tree below an init of ours. Owned by one thread, which must outlive it.
+/// A process tree below an init of ours. It dies with this process, not with the thread that
+/// launched it. Used by one thread at a time.
 class Jail {
  public:
   /// Starts keisei-jail and waits (milliseconds; 10 s at most) until its init lives. The command

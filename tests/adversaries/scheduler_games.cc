@@ -65,7 +65,7 @@ const adversary::Attempt kAttempts[] = {
 };
 
 const adversary::Attempt kSessionAttempts[] = {
-    {"autogroup", lift_autogroup, EACCES, ENOENT},
+    {"autogroup", lift_autogroup, EACCES, EROFS},
 };
 
 }  // namespace

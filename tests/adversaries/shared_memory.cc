@@ -1,7 +1,7 @@
 // shared_memory ipc|files COOKIE: tries to make memory that outlives it or that nobody's account
-// shows: System V segments, queues and semaphores and POSIX queues, or files on /dev/shm and /tmp,
-// where that may be memory too. The exit code is the number of the first attempt that was not
-// refused, 0 where all were.
+// shows: System V segments, queues and semaphores and POSIX queues, or files on /tmp, where that
+// may be memory too, and one on /dev/shm, which is its own and must go with it. The exit code is
+// the number of the first attempt that was not refused, 0 where all were.
 #include <fcntl.h>
 #include <mqueue.h>
 #include <sys/ipc.h>
@@ -39,10 +39,17 @@ const adversary::Attempt kIpcAttempts[] = {
     {"mq_open", make_queue, EPERM},
 };
 
+/// Allowed, and to be found by nobody afterwards.
+long fill_scratch() {
+  (void)make_file("/dev/shm/" + run_name);
+  errno = EROFS;
+  return -1;
+}
+
 const adversary::Attempt kFileAttempts[] = {
-    {"/dev/shm", [] { return make_file("/dev/shm/" + run_name); }, EACCES, EPERM},
-    {"/tmp", [] { return make_file("/tmp/" + run_name + ".left"); }, EACCES, EPERM},
-    {"/var/tmp", [] { return make_file("/var/tmp/" + run_name + ".left"); }, EACCES, EPERM},
+    {"/dev/shm", fill_scratch, EROFS},
+    {"/tmp", [] { return make_file("/tmp/" + run_name + ".left"); }, EACCES, EROFS},
+    {"/var/tmp", [] { return make_file("/var/tmp/" + run_name + ".left"); }, EACCES, EROFS},
 };
 
 }  // namespace
