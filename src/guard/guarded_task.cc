@@ -15,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kKillPatience = 5s;         // then the tree is in the kernel's hands: Unkillable
-constexpr auto kSweepPatience = 1s;        // then the init itself is killed
+constexpr auto kSweepPatience = 4s;        // many take a sweep seconds; then its init is killed
 constexpr auto kFirstSample = 2ms;         // most of what ends at once is never sampled
 constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
 constexpr auto kGpuWorthwhile = 250ms;     // loading NVML costs more than a short run

@@ -13,8 +13,8 @@ namespace keisei::os {
 namespace {
 
 Child sleeper() {
-  auto child = Child::spawn(
-      {.argv = {"sleep", "60"}, .environment = current_environment(), .fds = {}});
+  auto child =
+      Child::spawn({.argv = {"sleep", "60"}, .environment = current_environment(), .fds = {}});
   EXPECT_TRUE(child) << child.error().message;
   return std::move(*child);
 }
