@@ -12,6 +12,7 @@
 #include <functional>
 
 #include "base/file.h"
+#include "pressure_fixture.h"
 #include "program.h"
 
 namespace keisei::tests {
@@ -63,6 +64,7 @@ class EvaluationManagerTest : public testing::Test {
   }
 
   TestDirectory directory_;
+  testing_support::PressureFixture machine_;
   asio::io_context loop_{1};
   Kept kept_;
   guard::EvaluationPerformanceManager guard_;
@@ -132,6 +134,45 @@ TEST_F(AnEvaluationThatIsTooLong, ReturnsTheGamesItFinishedAsPartial) {
   ASSERT_TRUE(record.score.has_value());
   EXPECT_LE(record.score->low, record.score->value);
   EXPECT_LT(record.latency_ms, 6000);
+}
+
+TEST_F(EvaluationManagerTest, UnderPressurePlaysFewerGamesOnOneThreadAndSaysWhy) {
+  eval::EvaluationManager evaluations(guard_, kept_,
+                                      {.opponents = {{match::PlayerKind::Random, {}}},
+                                       .games = 16,
+                                       .max_plies = 40,
+                                       .threads = 2,
+                                       .worker = fs::path(KEISEI_BIN) / "keisei-worker",
+                                       .run_directory = directory_.path()});
+  machine_.waiting_for_memory(12);
+  const auto record = ended(evaluations.evaluate_current_agent(*net::Snapshot::seal(bytes_)));
+  EXPECT_EQ(record.outcome, "Finished") << record.cause;
+  EXPECT_FALSE(record.partial);
+  EXPECT_EQ(record.games_asked, 16);
+  ASSERT_EQ(record.opponents.size(), 1U);
+  EXPECT_EQ(record.opponents[0].games, 4);
+  ASSERT_EQ(record.degradation.size(), 1U);
+  EXPECT_EQ(record.degradation[0].level, "one_thread");
+  EXPECT_NE(record.degradation[0].cause.find("wait for memory: 12.0"), std::string::npos);
+  const std::string request = read_file(directory_.path() / record.request_path).value();
+  EXPECT_NE(request.find("\"games\": 4"), std::string::npos) << request;
+  EXPECT_NE(request.find("\"threads\": 1"), std::string::npos) << request;
+}
+
+TEST_F(EvaluationManagerTest, ThatMustNotShrinkPlaysAllItsGamesUnderPressure) {
+  eval::EvaluationManager evaluations(guard_, kept_,
+                                      {.opponents = {{match::PlayerKind::Random, {}}},
+                                       .games = 8,
+                                       .max_plies = 40,
+                                       .shrinking = eval::Shrinking::Never,
+                                       .worker = fs::path(KEISEI_BIN) / "keisei-worker",
+                                       .run_directory = directory_.path()});
+  machine_.waiting_for_memory(12);
+  const auto record = ended(evaluations.evaluate_current_agent(*net::Snapshot::seal(bytes_)));
+  EXPECT_EQ(record.outcome, "Finished") << record.cause;
+  ASSERT_EQ(record.opponents.size(), 1U);
+  EXPECT_EQ(record.opponents[0].games, 8);
+  EXPECT_TRUE(record.degradation.empty());
 }
 
 }  // namespace

@@ -112,6 +112,7 @@ EvaluationResult run_evaluation(const Options& options, const fs::path& checkpoi
                                 const fs::path& directory) {
   KEISEI_TRY(limits, limits_from(options));
   KEISEI_TRY(settings, settings_from(options, directory));
+  settings.shrinking = eval::Shrinking::Never;  // somebody waits for exactly this
   asio::io_context loop{1};
   asio::signal_set signals(loop, SIGINT, SIGTERM, SIGHUP);
   guard::EvaluationPerformanceManager guard(loop.get_executor(), limits, sla_from(options),

@@ -53,16 +53,17 @@ Result<std::filesystem::path> worker_program(const std::string& configured) {
 Result<eval::EvaluationSettings> settings_from(const Options& options,
                                                const std::filesystem::path& run_directory) {
   const EvaluationOptions& evaluation = options.evaluation;
-  eval::EvaluationSettings settings{.opponents = {},
-                                    .games = static_cast<int>(evaluation.games),
-                                    .max_plies = static_cast<int>(evaluation.max_plies),
-                                    .threads = static_cast<int>(evaluation.threads),
-                                    .seed = static_cast<std::uint64_t>(evaluation.seed),
-                                    .enforcement = evaluation.enforcement.enabled
-                                                       ? guard::Enforcement::Enabled
-                                                       : guard::Enforcement::Disabled,
-                                    .worker = {},
-                                    .run_directory = run_directory};
+  eval::EvaluationSettings settings{
+      .opponents = {},
+      .games = static_cast<int>(evaluation.games),
+      .max_plies = static_cast<int>(evaluation.max_plies),
+      .threads = static_cast<int>(evaluation.threads),
+      .seed = static_cast<std::uint64_t>(evaluation.seed),
+      .enforcement = evaluation.enforcement.enabled ? guard::Enforcement::Enabled
+                                                    : guard::Enforcement::Disabled,
+      .shrinking = evaluation.degrade ? eval::Shrinking::Allowed : eval::Shrinking::Never,
+      .worker = {},
+      .run_directory = run_directory};
   for (const std::string& text : evaluation.opponents) {
     KEISEI_TRY(opponent, match::parse_player_spec(text));
     settings.opponents.push_back(std::move(opponent));

@@ -40,6 +40,7 @@ guard::GuardedCommand guarded_command(const GuardOptions& options) {
   command.profile = options.strict ? guard::Profile::Worker : guard::Profile::Command;
   command.fds = {
       {STDIN_FILENO, STDIN_FILENO}, {STDOUT_FILENO, STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
+  command.pressure = guard::PressureResponse::Shortage;
   return command;
 }
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <boost/asio/error.hpp>
 #include <cstdio>
 #include <exception>
 
@@ -20,6 +21,21 @@
 
 namespace keisei::app {
 namespace {
+
+/// Asio opens the descriptors of an event loop when they are first needed, and throws where none is
+/// left.
+Result<int> answer_of(const CommandAction& chosen) {
+  try {
+    return chosen();
+  } catch (const boost::system::system_error& error) {
+    if (error.code() == boost::system::errc::too_many_files_open ||
+        error.code() == boost::system::errc::too_many_files_open_in_system) {
+      return fail("no descriptor is left ({}); raise the open files limit (ulimit -n)",
+                  error.what());
+    }
+    throw;
+  }
+}
 
 int run(int argc, char** argv) {
   CLI::App root{"Keisei trains a shogi player by self-play and evaluates it under safeguards.",
@@ -44,9 +60,12 @@ int run(int argc, char** argv) {
     const int misuse = root.got_subcommand("guard") ? kGuardFailed : kUsage;
     return root.exit(error) == 0 ? kDone : misuse;
   }
-  const Result<int> code = chosen();
+  const Result<int> code = answer_of(chosen);
   if (!code) {
     fmt::print(stderr, "keisei: {}\n", code.error().message);
+    if (root.got_subcommand("guard")) {
+      return kGuardFailed;
+    }
     return code.error().kind == ErrorKind::Usage ? kUsage : kFailed;
   }
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

@@ -204,6 +204,10 @@ void add_evaluation(std::vector<OptionKey>& keys) {
       {.name = "evaluation.worker",
        .field = [](Options& o) -> std::string& { return o.evaluation.worker; },
        .help = "Program that plays the games; empty: the keisei-worker beside this program"});
+  keys.push_back({.name = "evaluation.degrade",
+                  .field = [](Options& o) -> bool& { return o.evaluation.degrade; },
+                  .help = "Beside training: a quarter of the games, then one thread, while the "
+                          "machine is under pressure; false: all games, later or not at all"});
 }
 
 void add_evaluation_limits(std::vector<OptionKey>& keys) {

@@ -89,6 +89,7 @@ struct EvaluationOptions {
   std::int64_t max_plies = 512;
   std::int64_t seed = 1;
   std::string worker;  // empty: the keisei-worker beside this program
+  bool degrade = true;
   LimitOptions limits;
   SlaOptions sla;
   EnforcementOptions enforcement;

@@ -36,6 +36,17 @@ std::string opponents_text(const telemetry::EvaluationRecord& record) {
   return text;
 }
 
+/// « (4 of 20 games)» where fewer were played than asked for.
+std::string shortfall_text(const telemetry::EvaluationRecord& record) {
+  std::int64_t played = 0;
+  for (const auto& opponent : record.opponents) {
+    played += opponent.games;
+  }
+  return played > 0 && played < record.games_asked
+             ? fmt::format(" ({} of {} games)", played, record.games_asked)
+             : "";
+}
+
 const char* word(telemetry::Verdict verdict) {
   switch (verdict) {
     case telemetry::Verdict::Met:
@@ -93,8 +104,8 @@ std::string progress_line(const ProgressState& state) {
   line += fmt::format("  policy {:.3f}  value {:.3f}  entropy {:.2f}", update.policy_loss,
                       update.value_loss, update.entropy);
   if (state.evaluation) {
-    line +=
-        fmt::format("  eval@{} {}", grouped(state.evaluation->step), score_text(*state.evaluation));
+    line += fmt::format("  eval@{} {}{}", grouped(state.evaluation->step),
+                        score_text(*state.evaluation), shortfall_text(*state.evaluation));
   }
   if (state.evaluations_active > 0) {
     line += fmt::format("  ({} evaluating)", state.evaluations_active);
@@ -104,11 +115,12 @@ std::string progress_line(const ProgressState& state) {
 
 std::string evaluation_line(const telemetry::EvaluationRecord& record) {
   std::string line = fmt::format(
-      "evaluation {}: {}  score {}  {}{}  latency {:.0f} ms ({})  memory {:.0f} MB ({})  impact {} "
+      "evaluation {}: {}  score {}{}  {}{}  latency {:.0f} ms ({})  memory {:.0f} MB ({})  impact "
+      "{} "
       " "
       "gpu {}",
-      grouped(record.step), opponents_text(record), score_text(record), record.outcome,
-      record.partial ? " (partial)" : "", record.latency_ms,
+      grouped(record.step), opponents_text(record), score_text(record), shortfall_text(record),
+      record.outcome, record.partial ? " (partial)" : "", record.latency_ms,
       verdict_of(record, "evaluation_latency_ms"),
       static_cast<double>(record.peak_memory_bytes) / 1e6, verdict_of(record, "memory_overhead_mb"),
       verdict_of(record, "training_impact_percent"), verdict_of(record, "gpu_utilization_percent"));
@@ -117,6 +129,9 @@ std::string evaluation_line(const telemetry::EvaluationRecord& record) {
   }
   if (!record.cause.empty()) {
     line += "  because " + record.cause;
+  }
+  for (const auto& step : record.degradation) {
+    line += fmt::format("  {}: {}", step.level, step.cause);
   }
   return line;
 }

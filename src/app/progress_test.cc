@@ -61,6 +61,17 @@ TEST(EvaluationLine, ShowsScoreWithItsIntervalAndEachVerdict) {
   EXPECT_THAT(line, HasSubstr("impact not measured"));
 }
 
+TEST(EvaluationLine, SaysHowManyGamesWerePlayedOfThoseAskedForAndWhy) {
+  telemetry::EvaluationRecord record = evaluation();
+  record.games_asked = 80;
+  record.degradation = {{.level = "fewer_games", .cause = "some wait for memory"}};
+  const std::string line = evaluation_line(record);
+  EXPECT_THAT(line, HasSubstr("(20 of 80 games)"));
+  EXPECT_THAT(line, HasSubstr("fewer_games: some wait for memory"));
+  EXPECT_THAT(progress_line({.update = update_at(1), .evaluation = record}),
+              HasSubstr("(20 of 80 games)"));
+}
+
 TEST(EvaluationLine, SaysWhyThereIsNoScore) {
   telemetry::EvaluationRecord record = evaluation();
   record.score.reset();

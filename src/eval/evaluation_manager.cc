@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/printable.h"
+#include "eval/degradation.h"
 #include "eval/opponent_pool.h"
 #include "eval/report.h"
 #include "eval/request.h"
@@ -20,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 using telemetry::EvaluationRecord;
+using Source = std::variant<fs::path, net::Snapshot, telemetry::Notice>;
 
 /// One evaluation between its request and its record.
 struct Pending {
@@ -50,8 +52,40 @@ Result<std::string> claim_id(const fs::path& run_directory, std::int64_t step) {
   return fail("step {} was evaluated 10000 times in {}", step, run_directory.string());
 }
 
-Result<Pending> prepare(const EvaluationSettings& settings, net::Snapshot snapshot,
+Result<net::Snapshot> open_snapshot(Source source) {
+  if (const auto* checkpoint = std::get_if<fs::path>(&source)) {
+    return net::Snapshot::from_file(*checkpoint);
+  }
+  if (auto* snapshot = std::get_if<net::Snapshot>(&source)) {
+    return std::move(*snapshot);
+  }
+  auto& notice = std::get<telemetry::Notice>(source);
+  auto snapshot = net::Snapshot::from_fd(std::move(notice.snapshot));
+  if (!snapshot) {
+    return with_context(std::move(snapshot).error(),
+                        fmt::format("the snapshot of step {}", notice.record.step));
+  }
+  return snapshot;
+}
+
+/// Writes what the worker is asked, for it to inherit and for people to read. Blocks on the disk.
+Result<UniqueFd> write_request(const fs::path& file, const EvaluationRequest& request) {
+  KEISEI_TRY_VOID(write_file_atomically(file, to_json(request)));
+  UniqueFd written(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!written) {
+    return fail_errno(fmt::format("opening {}", file.string()));
+  }
+  return written;
+}
+
+std::int64_t games_of(const EvaluationRequest& request) {
+  return std::int64_t{request.games} * static_cast<std::int64_t>(request.opponents.size());
+}
+
+/// Blocks on the disk.
+Result<Pending> prepare(const EvaluationSettings& settings, Source source,
                         telemetry::EvaluationEntry entry) {
+  KEISEI_TRY(snapshot, open_snapshot(std::move(source)));
   KEISEI_TRY(opponents, open_opponents(settings.opponents));
   KEISEI_TRY(id, claim_id(settings.run_directory, static_cast<std::int64_t>(snapshot.step())));
   EvaluationRequest request{.id = id,
@@ -66,16 +100,12 @@ Result<Pending> prepare(const EvaluationSettings& settings, net::Snapshot snapsh
     request.opponents.push_back(opponent.request);
   }
   const fs::path request_path = fs::path("evaluations") / id / "request.json";
-  const fs::path file = settings.run_directory / request_path;
-  KEISEI_TRY_VOID(write_file_atomically(file, to_json(request)));
-  UniqueFd request_file(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!request_file) {
-    return fail_errno(fmt::format("opening {}", file.string()));
-  }
+  KEISEI_TRY(request_file, write_request(settings.run_directory / request_path, request));
   EvaluationRecord record{.id = id,
                           .step = request.step,
                           .entry = entry,
                           .started = std::chrono::system_clock::now(),
+                          .games_asked = games_of(request),
                           .weights_hash = snapshot.content_hash(),
                           .request_path = request_path.string()};
   return Pending{std::move(request),      std::move(snapshot), std::move(opponents),
@@ -102,7 +132,7 @@ guard::GuardedCommand worker_command(const Pending& pending, const EvaluationSet
   guard::GuardedCommand command{
       .argv = {settings.worker.string()},
       .environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "OMP_WAIT_POLICY=PASSIVE",
-                      fmt::format("OMP_NUM_THREADS={}", settings.threads)},
+                      fmt::format("OMP_NUM_THREADS={}", pending.request.threads)},
       .profile = guard::Profile::Worker,
       .fds = {{pending.request_file.get(), kRequestFd},
               {pending.candidate.fd(), pending.request.candidate_fd}},
@@ -112,13 +142,39 @@ guard::GuardedCommand worker_command(const Pending& pending, const EvaluationSet
           [request = pending.request, hash = pending.record.weights_hash, report = pending.report](
               std::string_view text) { return check_report(text, request, hash, *report); },
       .capture_stderr = true,
-      .enforcement = settings.enforcement};
+      .enforcement = settings.enforcement,
+      .pressure = guard::PressureResponse::Degrade};
   for (const Opponent& opponent : pending.opponents) {
     if (opponent.snapshot) {
       command.fds.push_back({opponent.snapshot->fd(), opponent.request.snapshot_fd});
     }
   }
   return command;
+}
+
+/// What an evaluation is made of while it waits. All of it outlives the run.
+struct Waiting {
+  Pending& pending;
+  const EvaluationSettings& settings;
+  guard::Background& background;
+};
+
+/// Asks for less before the worker starts: rewrites the request, and the command after it.
+boost::asio::awaitable<Result<void>> shrink(Waiting waiting, guard::GuardedCommand& command,
+                                            guard::ServiceLevel level) {
+  EvaluationRequest request = degraded(waiting.pending.request, level);
+  auto write = [request,
+                file = waiting.settings.run_directory / waiting.pending.record.request_path] {
+    return write_request(file, request);
+  };
+  Result<UniqueFd> file = co_await waiting.background.run(std::move(write));
+  if (!file) {
+    co_return tl::unexpected<Error>(std::move(file).error());
+  }
+  waiting.pending.request = std::move(request);
+  waiting.pending.request_file = std::move(*file);
+  command = worker_command(waiting.pending, waiting.settings);
+  co_return Result<void>();
 }
 
 telemetry::Verdict to_telemetry(guard::Verdict verdict) {
@@ -172,6 +228,10 @@ void take_account(const guard::GuardedRun& run, EvaluationRecord& record) {
   record.training_impact = to_telemetry(account.sla.training_impact_percent.verdict);
   record.tier = tier_text(account.tier);
   record.enforcement = account.enforcement;
+  for (const guard::DegradationStep& step : account.degradation) {
+    record.degradation.push_back(
+        {std::string(guard::to_string(step.level)), step.cause, step.waited_ms});
+  }
 }
 
 /// report.json: the evaluation's own fields over the guard's account.
@@ -203,6 +263,7 @@ WorkerReport games_so_far(const guard::GuardedRun& run, const EvaluationRequest&
 }
 
 /// What an ended run comes to: games of a run that was cut short count, and are called partial.
+/// Blocks on the disk.
 Result<EvaluationRecord> conclude(Pending pending, const guard::GuardedRun& run,
                                   const fs::path& run_directory) {
   EvaluationRecord& record = pending.record;
@@ -232,39 +293,24 @@ EvaluationManager::EvaluationManager(guard::EvaluationPerformanceManager& guard,
 
 boost::asio::awaitable<Result<EvaluationRecord>> EvaluationManager::evaluate_checkpoint(
     fs::path checkpoint) {
-  auto snapshot = net::Snapshot::from_file(checkpoint);
-  if (!snapshot) {
-    co_return tl::unexpected<Error>(std::move(snapshot).error());
-  }
-  co_return co_await evaluate(std::move(*snapshot), telemetry::EvaluationEntry::Checkpoint);
+  return evaluate(std::move(checkpoint), telemetry::EvaluationEntry::Checkpoint);
 }
 
 boost::asio::awaitable<Result<EvaluationRecord>> EvaluationManager::evaluate_current_agent(
     net::Snapshot snapshot) {
-  co_return co_await evaluate(std::move(snapshot), telemetry::EvaluationEntry::CurrentAgent);
+  return evaluate(std::move(snapshot), telemetry::EvaluationEntry::CurrentAgent);
 }
 
 boost::asio::awaitable<Result<EvaluationRecord>> EvaluationManager::evaluate_notice(
     telemetry::Notice notice) {
-  auto snapshot = net::Snapshot::from_fd(std::move(notice.snapshot));
-  if (!snapshot) {
-    co_return with_context(std::move(snapshot).error(),
-                           fmt::format("the snapshot of step {}", notice.record.step));
-  }
-  co_return co_await evaluate(std::move(*snapshot), telemetry::EvaluationEntry::Notice);
+  return evaluate(std::move(notice), telemetry::EvaluationEntry::Notice);
 }
 
 boost::asio::awaitable<Result<EvaluationRecord>> EvaluationManager::evaluate(
-    net::Snapshot snapshot, telemetry::EvaluationEntry entry) {
-  auto pending = prepare(settings_, std::move(snapshot), entry);
-  if (!pending) {
-    co_return tl::unexpected<Error>(std::move(pending).error());
-  }
+    Source source, telemetry::EvaluationEntry entry) {
   const auto control = controls_.emplace(controls_.end());
-  const guard::GuardedRun run =
-      co_await guard_.run_evaluation_with_safeguards(worker_command(*pending, settings_), *control);
+  auto record = co_await run(std::move(source), entry, *control);
   controls_.erase(control);
-  auto record = conclude(std::move(*pending), run, settings_.run_directory);
   if (record) {
     if (auto kept = sink_.add(*record); !kept) {
       co_return with_context(std::move(kept).error(),
@@ -272,6 +318,31 @@ boost::asio::awaitable<Result<EvaluationRecord>> EvaluationManager::evaluate(
     }
   }
   co_return record;
+}
+
+boost::asio::awaitable<Result<EvaluationRecord>> EvaluationManager::run(
+    Source source, telemetry::EvaluationEntry entry, guard::RunControl& control) {
+  auto preparing = [this, source = std::move(source), entry]() mutable {
+    return prepare(settings_, std::move(source), entry);
+  };
+  auto pending = co_await background_.run(std::move(preparing));
+  if (!pending) {
+    co_return tl::unexpected<Error>(std::move(pending).error());
+  }
+  guard::GuardedCommand command = worker_command(*pending, settings_);
+  if (settings_.shrinking == Shrinking::Allowed) {
+    const Waiting waiting{*pending, settings_, background_};
+    command.adapt = [waiting](guard::GuardedCommand& smaller, guard::ServiceLevel level) {
+      return shrink(waiting, smaller, level);
+    };
+  }
+  guard::GuardedRun ended =
+      co_await guard_.run_evaluation_with_safeguards(std::move(command), control);
+  auto concluding = [pending = std::move(*pending), ended = std::move(ended),
+                     directory = settings_.run_directory]() mutable {
+    return conclude(std::move(pending), ended, directory);
+  };
+  co_return co_await background_.run(std::move(concluding));
 }
 
 void EvaluationManager::cancel_all(guard::Outcome reason, const std::string& cause) {

@@ -5,9 +5,11 @@
 #include <filesystem>
 #include <list>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/result.h"
+#include "guard/background.h"
 #include "guard/performance_manager.h"
 #include "match/player.h"
 #include "net/snapshot.h"
@@ -16,6 +18,9 @@
 #include "telemetry/sink.h"
 
 namespace keisei::eval {
+
+/// Whether pressure on the machine may make an evaluation smaller. Never: all games, or none.
+enum class Shrinking { Allowed, Never };
 
 /// What every evaluation of a run has in common.
 struct EvaluationSettings {
@@ -27,6 +32,7 @@ struct EvaluationSettings {
   std::uint64_t seed =
       1;  // the same for all, so that evaluations of one run play the same openings
   guard::Enforcement enforcement = guard::Enforcement::Enabled;
+  Shrinking shrinking = Shrinking::Allowed;
   std::filesystem::path worker;  // the program that plays
   std::filesystem::path
       run_directory;  // gets evaluations/<id>/{request,report}.json, games/<id>.usi
@@ -36,7 +42,8 @@ struct EvaluationSettings {
 ///   checkpoint file, current weights, notice of the learner -> Snapshot -> request ->
 ///   EvaluationPerformanceManager::run_evaluation_with_safeguards -> verified report -> record ->
 ///   sink
-/// Owned and used by the loop thread.
+/// Owned and used by the loop thread. What waits for the disk or reads reports has a thread of its
+/// own, so that the loop goes on. The loop outlives this.
 class EvaluationManager {
  public:
   /// All three outlive the manager and its evaluations.
@@ -60,13 +67,20 @@ class EvaluationManager {
   [[nodiscard]] int active() const { return static_cast<int>(controls_.size()); }
 
  private:
+  /// What is evaluated, not opened yet.
+  using Source = std::variant<std::filesystem::path, net::Snapshot, telemetry::Notice>;
+
   boost::asio::awaitable<Result<telemetry::EvaluationRecord>> evaluate(
-      net::Snapshot snapshot, telemetry::EvaluationEntry entry);
+      Source source, telemetry::EvaluationEntry entry);
+  boost::asio::awaitable<Result<telemetry::EvaluationRecord>> run(Source source,
+                                                                  telemetry::EvaluationEntry entry,
+                                                                  guard::RunControl& control);
 
   guard::EvaluationPerformanceManager& guard_;
   telemetry::RecordSink& sink_;
   const EvaluationSettings settings_;
   std::list<guard::RunControl> controls_;  // one per evaluation that runs or waits
+  guard::Background background_;           // last: what it has begun ends before the rest goes
 };
 
 }  // namespace keisei::eval

@@ -1,88 +1,181 @@
 #include "guard/admission.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cerrno>
+#include <iterator>
 #include <list>
 #include <optional>
-#include <system_error>
+#include <variant>
+
+#include "guard/slot_directory.h"
 
 namespace keisei::guard {
 
 namespace asio = boost::asio;
 
+namespace {
+
+constexpr std::chrono::milliseconds kPoll(20);  // for what other processes give back
+constexpr std::chrono::milliseconds kKnock(2);  // while another process draws its number
+
+/// One who is not admitted yet, in the order of arrival.
+struct Waiter {
+  explicit Waiter(const asio::any_io_executor& executor) : timer(executor) {}
+  asio::steady_timer timer;
+  bool queued = false;                // it was told that it may wait
+  std::optional<QueueTicket> ticket;  // with a directory: its place among all processes
+};
+
+/// What a look at the queue comes to.
+struct Wait {
+  std::chrono::milliseconds time;
+};
+struct Refused {
+  Outcome outcome;
+  std::string cause;
+};
+using Turn = std::variant<UniqueFd, Wait, Refused>;  // the slot (none without a directory), or not
+
+}  // namespace
+
 namespace detail {
 
 struct AdmissionState {
   Admission::Options options;
+  std::optional<SlotDirectory> slots;
   int running = 0;
-  std::list<asio::steady_timer> waiting;  // in the order of arrival
+  std::list<Waiter> waiting;
 
-  /// A locked slot of the directory; nothing where all are taken.
-  Result<std::optional<UniqueFd>> lock_slot() const;
-  Result<std::optional<UniqueFd>> try_take();
+  Turn look(std::list<Waiter>::iterator waiter, const Gate& gate);
+
+ private:
+  Turn look_here(Waiter& waiter, const Gate& gate);
+  Turn look_in_directory(Waiter& waiter, const Gate& gate);
+  Turn knock(std::list<Waiter>::iterator waiter, const Gate& gate);
+  Turn take_place(Waiter& waiter, SlotDirectory::Entry entry, const GateAnswer& answer) const;
+  [[nodiscard]] Refused full(int waiting, const GateAnswer& answer) const;
 };
 
-Result<std::optional<UniqueFd>> AdmissionState::lock_slot() const {
-  std::error_code error;
-  std::filesystem::create_directories(options.directory, error);
-  for (int i = 0; i < options.max_concurrent; ++i) {
-    const std::filesystem::path path = options.directory / fmt::format("slot-{}.lock", i);
-    UniqueFd file(open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644));
-    if (!file) {
-      return fail_errno(fmt::format("opening the slot file {}", path.string()));
-    }
-    if (flock(file.get(), LOCK_EX | LOCK_NB) == 0) {
-      return std::optional(std::move(file));
-    }
-    if (errno != EWOULDBLOCK && errno != EINTR) {
-      return fail_errno(fmt::format("locking the slot file {}", path.string()));
-    }
+Refused AdmissionState::full(int others, const GateAnswer& answer) const {
+  if (answer.go == Go::Later) {
+    return {Outcome::Rejected, fmt::format("{}, and {} wait already", answer.cause, others)};
   }
-  return std::optional<UniqueFd>();
+  return {Outcome::Rejected,
+          fmt::format("{} runs are going and {} wait already", options.max_concurrent, others)};
 }
 
-Result<std::optional<UniqueFd>> AdmissionState::try_take() {
-  if (running >= options.max_concurrent) {
-    return std::optional<UniqueFd>();
+Turn AdmissionState::look(std::list<Waiter>::iterator waiter, const Gate& gate) {
+  if (!slots) {
+    return look_here(*waiter, gate);
   }
-  if (options.directory.empty()) {
-    return std::optional(UniqueFd());
+  return waiter->ticket ? look_in_directory(*waiter, gate) : knock(waiter, gate);
+}
+
+Turn AdmissionState::look_here(Waiter& waiter, const Gate& gate) {
+  GateAnswer answer;
+  if (&waiter == &waiting.front() && running < options.max_concurrent) {
+    answer = gate ? gate() : GateAnswer{};
+    if (answer.go == Go::Now) {
+      return UniqueFd();
+    }
+    if (answer.go == Go::Never) {
+      return Refused{Outcome::Rejected, answer.cause};
+    }
   }
-  return lock_slot();
+  const int others = static_cast<int>(waiting.size()) - 1;
+  if (!waiter.queued && others >= options.queue) {
+    return full(others, answer);
+  }
+  waiter.queued = true;
+  return Wait{kPoll};
+}
+
+Turn AdmissionState::knock(std::list<Waiter>::iterator waiter, const Gate& gate) {
+  if (waiter != waiting.begin() && !std::prev(waiter)->ticket) {
+    return Wait{kKnock};  // whoever came first draws first
+  }
+  const GateAnswer answer = gate ? gate() : GateAnswer{};
+  if (answer.go == Go::Never) {
+    return Refused{Outcome::Rejected, answer.cause};
+  }
+  const auto want =
+      answer.go == Go::Now ? SlotDirectory::Want::SlotOrTicket : SlotDirectory::Want::Ticket;
+  Result<SlotDirectory::Entry> entry = slots->enter(want, options.queue);
+  if (!entry) {
+    return Refused{Outcome::StartFailed, entry.error().message};
+  }
+  return take_place(*waiter, std::move(*entry), answer);
+}
+
+Turn AdmissionState::take_place(Waiter& waiter, SlotDirectory::Entry entry,
+                                const GateAnswer& answer) const {
+  if (auto* slot = std::get_if<UniqueFd>(&entry)) {
+    return std::move(*slot);
+  }
+  if (auto* ticket = std::get_if<QueueTicket>(&entry)) {
+    waiter.ticket.emplace(std::move(*ticket));
+    return Wait{kPoll};
+  }
+  if (const auto* queue = std::get_if<SlotDirectory::Full>(&entry)) {
+    return full(queue->waiting, answer);
+  }
+  return Wait{kKnock};
+}
+
+Turn AdmissionState::look_in_directory(Waiter& waiter, const Gate& gate) {
+  const Result<bool> first = waiter.ticket->first();
+  if (!first) {
+    return Refused{Outcome::StartFailed, first.error().message};
+  }
+  if (!*first) {
+    return Wait{kPoll};
+  }
+  Result<std::optional<UniqueFd>> slot = slots->take_slot();
+  if (!slot) {
+    return Refused{Outcome::StartFailed, slot.error().message};
+  }
+  if (!*slot) {
+    return Wait{kPoll};
+  }
+  const GateAnswer answer = gate ? gate() : GateAnswer{};
+  switch (answer.go) {
+    case Go::Now:
+      return std::move(**slot);
+    case Go::Later:
+      break;  // the slot is free meanwhile, and nobody comes before this one
+    case Go::Never:
+      return Refused{Outcome::Rejected, answer.cause};
+  }
+  return Wait{kPoll};
 }
 
 }  // namespace detail
 
 namespace {
 
-constexpr std::chrono::milliseconds kPoll(20);
-
 /// Stands in the queue; leaves it when the wait ends in whatever way.
 class Place {
  public:
   Place(detail::AdmissionState& state, const asio::any_io_executor& executor)
-      : state_(state), place_(state.waiting.emplace(state.waiting.end(), executor)) {}
+      : state_(state), waiter_(state.waiting.emplace(state.waiting.end(), executor)) {}
   ~Place() {
-    state_.waiting.erase(place_);
+    state_.waiting.erase(waiter_);
     if (!state_.waiting.empty()) {
-      state_.waiting.front().cancel();  // the next one is first now
+      state_.waiting.front().timer.cancel();  // the next one is first now
     }
   }
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
 
-  [[nodiscard]] bool first() const { return place_ == state_.waiting.begin(); }
-  [[nodiscard]] asio::steady_timer& timer() { return *place_; }
+  [[nodiscard]] Turn look(const Gate& gate) { return state_.look(waiter_, gate); }
+  [[nodiscard]] asio::steady_timer& timer() { return waiter_->timer; }
 
  private:
   detail::AdmissionState& state_;
-  std::list<asio::steady_timer>::iterator place_;
+  std::list<Waiter>::iterator waiter_;
 };
 
 }  // namespace
@@ -108,7 +201,7 @@ void Permit::give_back() {
   if (state_) {
     --state_->running;
     if (!state_->waiting.empty()) {
-      state_->waiting.front().cancel();
+      state_->waiting.front().timer.cancel();
     }
     state_.reset();
   }
@@ -116,38 +209,29 @@ void Permit::give_back() {
 
 Admission::Admission(asio::any_io_executor executor, Options options)
     : executor_(std::move(executor)), state_(std::make_shared<detail::AdmissionState>()) {
+  if (!options.directory.empty()) {
+    state_->slots.emplace(options.directory, options.max_concurrent);
+  }
   state_->options = std::move(options);
 }
 
-asio::awaitable<Admittance> Admission::admit(RunControl& control) {
+asio::awaitable<Admittance> Admission::admit(RunControl& control, Gate gate) {
   const std::shared_ptr<detail::AdmissionState> state = state_;
   Place place(*state, executor_);
-  bool tried = false;
   while (true) {
     if (const auto& cancel = control.cancel_request()) {
       co_return Admittance{.permit = {}, .refusal = cancel->reason, .cause = cancel->cause};
     }
-    if (place.first()) {
-      Result<std::optional<UniqueFd>> slot = state->try_take();
-      if (!slot) {
-        co_return Admittance{
-            .permit = {}, .refusal = Outcome::StartFailed, .cause = slot.error().message};
-      }
-      if (*slot) {
-        co_return Admittance{
-            .permit = Permit(state, std::move(**slot)), .refusal = {}, .cause = {}};
-      }
+    Turn turn = place.look(gate);
+    if (auto* slot = std::get_if<UniqueFd>(&turn)) {
+      co_return Admittance{.permit = Permit(state, std::move(*slot)), .refusal = {}, .cause = {}};
     }
-    if (!tried && static_cast<int>(state->waiting.size()) > state->options.queue) {
+    if (auto* refused = std::get_if<Refused>(&turn)) {
       co_return Admittance{
-          .permit = {},
-          .refusal = Outcome::Rejected,
-          .cause = fmt::format("{} runs are going and {} wait already",
-                               state->options.max_concurrent, state->waiting.size() - 1)};
+          .permit = {}, .refusal = refused->outcome, .cause = std::move(refused->cause)};
     }
-    tried = true;
     boost::system::error_code ignored;  // a cancelled wait is a reason to look again
-    place.timer().expires_after(kPoll);
+    place.timer().expires_after(std::get<Wait>(turn).time);
     co_await place.timer().async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
 }

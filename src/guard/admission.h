@@ -3,6 +3,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -43,23 +44,35 @@ struct Admittance {
   std::string cause;
 };
 
-/// At most `max_concurrent` runs at once over all processes that name the same directory: slot i is
-/// a file lock on slot-<i>.lock. First come, first served within a process; a slot that another
+/// Whether the one whose turn it is may go. Later keeps its place, and with it the queue behind it.
+enum class Go { Now, Later, Never };
+struct GateAnswer {
+  Go go = Go::Now;
+  std::string cause;  ///< of Later and Never
+};
+/// Asked on the loop thread whenever a slot is there, every 20 ms while it says Later.
+using Gate = std::function<GateAnswer()>;
+
+/// At most `max_concurrent` runs at once, first come, first served, over all processes that name
+/// the same directory (slot_directory.h); without one, over this object's runs. What another
 /// process gives back is noticed within 20 ms. Used on the loop thread.
+///
+///   admit -> slot, where one is free and nobody waits -> gate -> permit
+///         -> ticket, where the queue has room -> first, slot, gate -> permit
 class Admission {
  public:
   struct Options {
     int max_concurrent = 4;
-    int queue = 16;                   ///< how many may wait
+    int queue = 16;                   ///< how many may wait, over all processes of the directory
     std::filesystem::path directory;  ///< empty: only this object's runs are counted
   };
   Admission(boost::asio::any_io_executor executor, Options options);
 
-  /// Waits for a slot. `control` outlives the wait.
-  [[nodiscard]] boost::asio::awaitable<Admittance> admit(RunControl& control);
+  /// Waits for a slot and for the gate, if there is one. `control` outlives the wait.
+  [[nodiscard]] boost::asio::awaitable<Admittance> admit(RunControl& control, Gate gate = {});
 
   [[nodiscard]] int running() const;
-  [[nodiscard]] int queued() const;
+  [[nodiscard]] int queued() const;  ///< of this object's runs
 
  private:
   boost::asio::any_io_executor executor_;

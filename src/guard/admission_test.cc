@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -12,14 +13,17 @@
 #include <deque>
 #include <vector>
 
+#include "base/unique_fd.h"
+#include "guard/slot_directory.h"
+
 namespace keisei::guard {
 namespace {
 
 namespace asio = boost::asio;
 
 asio::awaitable<void> admit_into(Admission& admission, RunControl& control, int name,
-                                 std::vector<std::pair<int, Admittance>>& answers) {
-  Admittance answer = co_await admission.admit(control);
+                                 std::vector<std::pair<int, Admittance>>& answers, Gate gate = {}) {
+  Admittance answer = co_await admission.admit(control, std::move(gate));
   answers.emplace_back(name, std::move(answer));
 }
 
@@ -102,6 +106,157 @@ TEST_F(AdmissionTest, TwoHoldersOfOneDirectoryShareItsSlots) {
   loop_.restart();
   loop_.run();
   EXPECT_EQ(answers_.size(), 3U);
+}
+
+TEST_F(AdmissionTest, AWaiterOfAnotherHolderThatCameFirstGoesFirst) {
+  Admission here = admission(1, 16);
+  Admission there = admission(1, 16);
+  ask(here, 0);
+  ask(there, 1);
+  ask(here, 2);  // is woken at once by what «here» gives back, and still has to wait
+  settle();
+  ASSERT_EQ(answers_.size(), 1U);
+  answers_[0].second.permit = {};
+  loop_.restart();
+  while (answers_.size() < 2) {
+    loop_.run_one();
+  }
+  EXPECT_EQ(answers_[1].first, 1);
+  answers_[1].second.permit = {};
+  loop_.restart();
+  loop_.run();
+  ASSERT_EQ(answers_.size(), 3U);
+  EXPECT_EQ(answers_[2].first, 2);
+}
+
+TEST_F(AdmissionTest, TheQueueIsBoundedOverAllHolders) {
+  Admission here = admission(1, 2);
+  Admission there = admission(1, 2);
+  ask(here, 0);
+  ask(here, 1);
+  ask(there, 2);
+  ask(there, 3);
+  settle();
+  ASSERT_EQ(answers_.size(), 2U);
+  EXPECT_EQ(answers_[1].first, 3);
+  EXPECT_EQ(answers_[1].second.refusal, Outcome::Rejected);
+  control_.cancel(Outcome::Cancelled, "test over");
+  loop_.run();
+}
+
+TEST_F(AdmissionTest, WhatTheDeadLeftHoldsNobodyUp) {
+  for (const char* left : {"ticket-000000001.lock", "ticket-000000900.lock", "slot-0.lock",
+                           "queue.lock", "ticket-999999999999999999999.lock", "ticket-x.lock"}) {
+    ASSERT_TRUE(UniqueFd(open((directory_ / left).c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600)));
+  }
+  Admission admitting = admission(1, 1);
+  ask(admitting, 0);
+  ask(admitting, 1);
+  settle();
+  ASSERT_EQ(answers_.size(), 1U);
+  EXPECT_TRUE(answers_[0].second.permit);
+  EXPECT_EQ(admitting.queued(), 1);
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "ticket-000000900.lock"));
+  answers_.clear();
+  loop_.restart();
+  loop_.run();
+  ASSERT_EQ(answers_.size(), 1U);
+  EXPECT_TRUE(answers_[0].second.permit);
+}
+
+TEST_F(AdmissionTest, NobodyWhoLeavesTheQueueLeavesATicket) {
+  Admission admitting = admission(1, 3);
+  for (int name = 0; name < 4; ++name) {
+    ask(admitting, name);
+  }
+  settle();
+  control_.cancel(Outcome::Cancelled, "test over");
+  loop_.restart();
+  loop_.run();
+  EXPECT_EQ(answers_.size(), 4U);
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    EXPECT_FALSE(entry.path().filename().string().starts_with("ticket-")) << entry.path();
+  }
+}
+
+TEST_F(AdmissionTest, ASlotFileThatIsNoPlainFileIsNotWaitedFor) {
+  ASSERT_EQ(mkfifo((directory_ / "slot-0.lock").c_str(), 0600), 0);
+  Admission admitting = admission(1, 1);
+  ask(admitting, 0);
+  settle();  // returns: nobody waits for a writer
+  EXPECT_EQ(answers_.size(), 1U);
+}
+
+TEST_F(AdmissionTest, WithAGateThatSaysLaterKeepsItsPlaceAndTheSlotFree) {
+  Admission admitting = admission(1, 2);
+  Go go = Go::Later;
+  asio::co_spawn(loop_,
+                 admit_into(admitting, control_, 0, answers_,
+                            [&go] {
+                              return GateAnswer{go, "why"};
+                            }),
+                 asio::detached);
+  ask(admitting, 1);
+  settle();
+  EXPECT_TRUE(answers_.empty());
+  EXPECT_EQ(admitting.queued(), 2);
+  {
+    const UniqueFd slot(open((directory_ / "slot-0.lock").c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_TRUE(!slot || flock(slot.get(), LOCK_EX | LOCK_NB) == 0);
+  }
+  go = Go::Now;
+  loop_.restart();
+  while (answers_.empty()) {
+    loop_.run_one();
+  }
+  EXPECT_EQ(answers_[0].first, 0);
+  control_.cancel(Outcome::Cancelled, "test over");
+  loop_.run();
+}
+
+TEST_F(AdmissionTest, WithAGateThatSaysNeverIsRejectedWithItsCause) {
+  for (const std::filesystem::path& directory : {directory_, std::filesystem::path()}) {
+    Admission admitting(loop_.get_executor(),
+                        {.max_concurrent = 1, .queue = 2, .directory = directory});
+    asio::co_spawn(loop_,
+                   admit_into(admitting, control_, 0, answers_,
+                              [] {
+                                return GateAnswer{Go::Never, "no memory"};
+                              }),
+                   asio::detached);
+    settle();
+    ASSERT_EQ(answers_.size(), 1U);
+    EXPECT_EQ(answers_[0].second.refusal, Outcome::Rejected);
+    EXPECT_EQ(answers_[0].second.cause, "no memory");
+    answers_.clear();
+  }
+}
+
+TEST_F(AdmissionTest, WhereNobodyMayWaitAGateThatSaysLaterRejects) {
+  Admission admitting = admission(1, 0);
+  asio::co_spawn(loop_,
+                 admit_into(admitting, control_, 0, answers_,
+                            [] {
+                              return GateAnswer{Go::Later, "no memory"};
+                            }),
+                 asio::detached);
+  settle();
+  ASSERT_EQ(answers_.size(), 1U);
+  EXPECT_EQ(answers_[0].second.refusal, Outcome::Rejected);
+  EXPECT_NE(answers_[0].second.cause.find("no memory"), std::string::npos);
+}
+
+TEST_F(AdmissionTest, ADirectoryThatTakesNoFileIsAStartFailureThatSaysWhatToDo) {
+  for (const char* name : {"/proc/self", "/dev/null"}) {
+    Admission admitting(loop_.get_executor(), {.max_concurrent = 1, .queue = 1, .directory = name});
+    ask(admitting, 0);
+    settle();
+    ASSERT_EQ(answers_.size(), 1U);
+    EXPECT_EQ(answers_[0].second.refusal, Outcome::StartFailed);
+    EXPECT_NE(answers_[0].second.cause.find("slots directory"), std::string::npos)
+        << answers_[0].second.cause;
+    answers_.clear();
+  }
 }
 
 TEST_F(AdmissionTest, WithoutADirectoryItCountsItself) {

@@ -6,15 +6,19 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <span>
+#include <utility>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/unique_fd.h"
 #include "guard/admission.h"
+#include "guard/background.h"
 #include "guard/guarded_task.h"
+#include "guard/pressure_watch.h"
 #include "guard/tier.h"
 
 namespace keisei::guard {
@@ -23,16 +27,36 @@ namespace asio = boost::asio;
 
 namespace {
 
-GuardedRun refused(const RunContext& context, const Admittance& admittance) {
+GuardedRun refused(const RunContext& context, Ending ending) {
   GuardRecord record;
-  record.outcome = admittance.refusal;
-  record.cause = admittance.cause;
+  record.outcome = ending.outcome;
+  record.cause = std::move(ending.cause);
   record.queue_ms = milliseconds(context.queued);
   record.sla = context.sla.judge({});
   record.profile = context.command.profile;
   record.limits = context.limits;
   record.enforcement = context.command.enforcement == Enforcement::Enabled;
   return {.record = std::move(record), .report = {}, .stderr_tail = {}};
+}
+
+/// Asio opens the descriptors of its loop when they are first needed, and throws where it cannot.
+bool loop_has_descriptors(const asio::any_io_executor& executor) {
+  try {
+    const asio::steady_timer needs_them(executor);
+    return true;
+  } catch (const boost::system::system_error&) {
+    return false;
+  }
+}
+
+void warn_without_enforcement(const GuardedCommand& command) {
+  if (command.enforcement == Enforcement::Enabled) {
+    return;
+  }
+  const std::string warning = fmt::format(
+      "keisei: enforcement is switched off: {} runs WITHOUT limits\n", command.argv.front());
+  // The record says so too: that nobody can read this is no reason to end.
+  (void)write_all(STDERR_FILENO, std::as_bytes(std::span(warning)));
 }
 
 /// Drives the task to its end.
@@ -65,56 +89,99 @@ asio::awaitable<void> drive(asio::any_io_executor executor, GuardedTask& task) {
 class EvaluationPerformanceManager::Impl {
  public:
   Impl(asio::any_io_executor executor, EvaluationLimits limits, EvaluationPerformanceSLA sla,
-       std::filesystem::path slots_directory)
+       std::filesystem::path slots_directory, HostPressure host)
       : executor_(executor),
         limits_(limits),
         sla_(sla),
         admission_(std::move(executor), {.max_concurrent = limits.max_concurrent,
                                          .queue = limits.queue,
-                                         .directory = std::move(slots_directory)}) {}
+                                         .directory = std::move(slots_directory)}),
+        pressure_(std::move(host)) {}
 
   asio::awaitable<GuardedRun> run(GuardedCommand command, RunControl& control) {
     KEISEI_CHECK(!command.argv.empty(), "a guarded run needs a command");
-    if (command.enforcement == Enforcement::Disabled) {
-      const std::string warning = fmt::format(
-          "keisei: enforcement is switched off: {} runs WITHOUT limits\n", command.argv.front());
-      // The record says so too: that nobody can read this is no reason to end.
-      (void)write_all(STDERR_FILENO, std::as_bytes(std::span(warning)));
-    }
-    const MonotonicTime asked = MonotonicClock::now();
-    const Admittance admittance = co_await admission_.admit(control);
-    const Profile profile = command.profile;
+    warn_without_enforcement(command);
+    const EvaluationLimits limits = with_profile_defaults(limits_, command.profile);
     RunContext context{.command = std::move(command),
-                       .limits = with_profile_defaults(limits_, profile),
+                       .limits = limits,
                        .sla = sla_,
                        .control = control,
                        .gpu = &gpu_,
-                       .cgroups = &cgroups_,
-                       .queued = MonotonicClock::now() - asked};
-    if (!admittance.permit) {
-      co_return refused(context, admittance);
+                       .cgroups = &cgroups_};
+    if (!loop_has_descriptors(executor_)) {
+      co_return refused(context, {Outcome::StartFailed, kNoDescriptor});
     }
-    GuardedTask task(std::move(context));
-    co_await drive(executor_, task);
-    co_return task.finish();
+    const MonotonicTime asked = MonotonicClock::now();
+    DegradationTrail trail;
+    Gate gate = pressure_gate(context.command, trail);
+    Admittance admittance = co_await admission_.admit(control, std::move(gate));
+    context.queued = MonotonicClock::now() - asked;
+    std::vector<DegradationStep> degradation = trail.steps(MonotonicClock::now());
+    GuardedRun run;
+    if (admittance.permit) {
+      run = co_await run_admitted(context, trail.level());
+    } else {
+      run = refused(context, {admittance.refusal, std::move(admittance.cause)});
+    }
+    run.record.degradation = std::move(degradation);
+    co_return run;
   }
 
   [[nodiscard]] const Admission& admission() const { return admission_; }
 
  private:
+  /// Says Later while the machine is pressed. Nothing where the command is not to be asked.
+  Gate pressure_gate(const GuardedCommand& command, DegradationTrail& trail) {
+    if (command.pressure == PressureResponse::Ignore ||
+        command.enforcement == Enforcement::Disabled) {
+      return {};
+    }
+    return [this, &trail, response = command.pressure, adapts = bool(command.adapt)] {
+      const MonotonicTime now = MonotonicClock::now();
+      PressureVerdict verdict =
+          pressure_.level(response, limits_.memory, admission_.running(), now);
+      if (!adapts && verdict.level < ServiceLevel::Deferred) {
+        verdict = {};
+      }
+      return trail.take(verdict, pressure_.host().longest_deferral, now);
+    };
+  }
+
+  asio::awaitable<GuardedRun> run_admitted(RunContext& context, ServiceLevel level) {
+    if (level != ServiceLevel::Full) {
+      const auto adapt = context.command.adapt;
+      const Result<void> adapted = co_await adapt(context.command, level);
+      if (!adapted) {
+        co_return refused(context, {Outcome::StartFailed, adapted.error().message});
+      }
+    }
+    const bool has_report = bool(context.command.report_check);
+    GuardedTask task(std::move(context));
+    co_await drive(executor_, task);
+    if (!has_report) {
+      co_return task.finish();
+    }
+    auto finish = [&task] { return task.finish(); };  // not a coroutine itself
+    co_return co_await background_.run(std::move(finish));
+  }
+
   const asio::any_io_executor executor_;
   const EvaluationLimits limits_;
   const EvaluationPerformanceSLA sla_;
   Admission admission_;
   os::GpuSampler gpu_;
   const CgroupRoom cgroups_ = enter_cgroup();
+  PressureWatch pressure_;
+  Background background_;  // last: what it has begun ends before the rest goes
 };
 
 EvaluationPerformanceManager::EvaluationPerformanceManager(asio::any_io_executor executor,
                                                            EvaluationLimits limits,
                                                            EvaluationPerformanceSLA sla,
-                                                           std::filesystem::path slots_directory)
-    : impl_(std::make_unique<Impl>(std::move(executor), limits, sla, std::move(slots_directory))) {}
+                                                           std::filesystem::path slots_directory,
+                                                           HostPressure host)
+    : impl_(std::make_unique<Impl>(std::move(executor), limits, sla, std::move(slots_directory),
+                                   std::move(host))) {}
 
 EvaluationPerformanceManager::~EvaluationPerformanceManager() = default;
 

@@ -15,6 +15,8 @@
 #include "guard/limits.h"
 #include "guard/outcome.h"
 #include "guard/performance_sla.h"
+#include "guard/pressure.h"
+#include "guard/pressure_watch.h"
 #include "guard/record.h"
 #include "guard/run_control.h"
 
@@ -61,7 +63,8 @@ struct GuardedCommand {
   std::optional<int> report_fd;  ///< the command writes its report there and closes it
   Bytes report_limit = megabytes(16);
   /// Reads a report of a command that ended well; its error makes the outcome BadReport. Partial is
-  /// believed only of a run that was warned (os/warning.h). Runs on the loop thread.
+  /// believed only of a run that was warned (os/warning.h). Runs on a thread of the manager, never
+  /// two at once, while the loop goes on.
   std::function<Result<ReportKind>(std::string_view)> report_check;
   bool capture_stderr = false;  ///< fd 2 is a pipe whose last 4 KB are kept
   Session session = Session::Own;
@@ -71,6 +74,11 @@ struct GuardedCommand {
   Without without = {};
   /// Size of a worker's own /dev/shm, which is its TMPDIR too and goes with it.
   Bytes scratch = megabytes(64);
+  PressureResponse pressure = PressureResponse::Ignore;  ///< Ignore without enforcement
+  /// Makes the command smaller for a level below Full. Awaited on the loop once, after admission
+  /// and before the start; its error makes the outcome StartFailed. Without it a run that degrades
+  /// can only be deferred and rejected.
+  std::function<boost::asio::awaitable<Result<void>>(GuardedCommand&, ServiceLevel)> adapt = {};
 };
 
 struct GuardedRun {
@@ -80,14 +88,16 @@ struct GuardedRun {
 };
 
 /// The one road on which anything is evaluated:
-///   admission -> jail -> watch -> (kill of the whole tree) -> reap -> slot and descriptors back
-/// Used by one thread at a time, that of the executor's loop.
+///   admission (slot, pressure) -> adapt -> jail -> watch -> (kill of the whole tree) -> reap ->
+///   slot and descriptors back
+/// Used by one thread at a time, that of the executor's loop. The loop outlives this.
 class EvaluationPerformanceManager {
  public:
   /// `slots_directory` is made when missing; processes that name the same one share
   /// `limits.max_concurrent`. Empty: only this object's runs are counted. The limits must be valid.
   EvaluationPerformanceManager(boost::asio::any_io_executor executor, EvaluationLimits limits,
-                               EvaluationPerformanceSLA sla, std::filesystem::path slots_directory);
+                               EvaluationPerformanceSLA sla, std::filesystem::path slots_directory,
+                               HostPressure host = {});
   ~EvaluationPerformanceManager();
   EvaluationPerformanceManager(const EvaluationPerformanceManager&) = delete;
   EvaluationPerformanceManager& operator=(const EvaluationPerformanceManager&) = delete;

@@ -69,6 +69,15 @@ Json breach_json(const std::optional<Breach>& breach) {
   return {{"metric", breach->metric}, {"value", breach->value}, {"limit", breach->limit}};
 }
 
+Json degradation_json(const std::vector<DegradationStep>& steps) {
+  Json json = Json::array();
+  for (const DegradationStep& step : steps) {
+    json.push_back(
+        {{"level", to_string(step.level)}, {"cause", step.cause}, {"waited_ms", step.waited_ms}});
+  }
+  return json;
+}
+
 }  // namespace
 
 std::string_view to_string(Profile profile) {
@@ -109,6 +118,7 @@ std::string to_json(const GuardRecord& record) {
       {"profile", to_string(record.profile)},
       {"tier", {{"enforced", record.tier.enforced}, {"not_enforced", record.tier.not_enforced}}},
       {"limits", limits_json(record.limits)},
+      {"degradation", degradation_json(record.degradation)},
       {"enforcement", record.enforcement}};
   // Text that came from a command may not be UTF-8.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);

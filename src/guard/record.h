@@ -10,6 +10,7 @@
 #include "guard/limits.h"
 #include "guard/outcome.h"
 #include "guard/performance_sla.h"
+#include "guard/pressure.h"
 
 namespace keisei::guard {
 
@@ -66,8 +67,9 @@ struct GuardRecord {
   SlaReport sla;
   Profile profile = Profile::Worker;
   Tier tier;
-  EvaluationLimits limits;  ///< as enforced, profile defaults filled in
-  bool enforcement = true;  ///< false: limits were switched off by an explicit key
+  EvaluationLimits limits;                   ///< as enforced, profile defaults filled in
+  std::vector<DegradationStep> degradation;  ///< before it started; empty: always full service
+  bool enforcement = true;                   ///< false: limits were switched off by an explicit key
 };
 
 /// One JSON object; keys as in docs/cli.md.

@@ -55,8 +55,11 @@ std::int64_t total(const EvaluationRecord& record, std::int64_t telemetry::Oppon
 }
 
 std::string games_text(const EvaluationRecord& record) {
-  return grouped(total(record, &telemetry::OpponentResult::games)) +
-         (record.partial ? " of more" : "");
+  const std::int64_t played = total(record, &telemetry::OpponentResult::games);
+  if (played > 0 && played < record.games_asked) {
+    return fmt::format("{} of {}", grouped(played), grouped(record.games_asked));
+  }
+  return grouped(played) + (record.partial ? " of more" : "");
 }
 
 std::string results_text(const EvaluationRecord& record) {
@@ -112,9 +115,12 @@ std::string metric_text(const EvaluationRecord& record, const char* metric, std:
 }
 
 std::string outcome_text(const EvaluationRecord& record) {
-  const std::string outcome =
-      record.enforcement ? record.outcome : record.outcome + " (ENFORCEMENT OFF)";
-  return record.cause.empty() ? outcome : fmt::format("{}: {}", outcome, record.cause);
+  std::string text = record.enforcement ? record.outcome : record.outcome + " (ENFORCEMENT OFF)";
+  text += record.cause.empty() ? "" : ": " + record.cause;
+  for (const auto& step : record.degradation) {
+    text += fmt::format("; {} ({})", step.level, step.cause);
+  }
+  return text;
 }
 
 // --- the table ---------------------------------------------------------------------------------

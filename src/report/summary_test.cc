@@ -105,6 +105,15 @@ TEST(Summary, SaysThatGamesAreMissing) {
   EXPECT_THAT(render(run, Format::Text), HasSubstr("20 of more"));
 }
 
+TEST(Summary, SaysHowManyGamesWereAskedForAndWhyFewerWerePlayed) {
+  RunHistory run = history();
+  run.evaluations[0].games_asked = 80;
+  run.evaluations[0].degradation = {{.level = "fewer_games", .cause = "load 9"}};
+  const std::string text = render(run, Format::Text);
+  EXPECT_THAT(text, HasSubstr("20 of 80"));
+  EXPECT_THAT(text, HasSubstr("Finished; fewer_games (load 9)"));
+}
+
 TEST(Summary, KeepsControlCharactersAwayFromTheTerminal) {
   RunHistory run = history();
   run.evaluations[0].opponents[0].name = "\x1b[31mred";

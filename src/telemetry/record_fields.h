@@ -86,13 +86,20 @@ constexpr auto fields(const MetricVerdict&) {
                          field("verdict", &R::verdict));
 }
 
+constexpr auto fields(const DegradationRecord&) {
+  using R = DegradationRecord;
+  return std::make_tuple(field("level", &R::level), field("cause", &R::cause),
+                         field("waited_ms", &R::waited_ms));
+}
+
 constexpr auto fields(const EvaluationRecord&) {
   using R = EvaluationRecord;
   return std::make_tuple(
       field("id", &R::id), field("step", &R::step), field("entry", &R::entry),
       field("started", &R::started), field("outcome", &R::outcome), field("cause", &R::cause),
       field("opponents", &R::opponents), field("score", &R::score), field("elo", &R::elo),
-      field("partial", &R::partial), field("latency_ms", &R::latency_ms),
+      field("partial", &R::partial), later_field("games_asked", &R::games_asked),
+      later_field("degradation", &R::degradation), field("latency_ms", &R::latency_ms),
       field("queue_ms", &R::queue_ms), field("peak_memory_bytes", &R::peak_memory_bytes),
       field("cpu_seconds", &R::cpu_seconds), field("sla", &R::sla),
       field("training_impact", &R::training_impact), field("tier", &R::tier),

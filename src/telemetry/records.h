@@ -15,7 +15,8 @@
 //
 // In JSON a double that is not finite is null and comes back as NaN; an absent optional is null.
 // Parsing fails (Runtime) on what is not JSON, on a missing field and on a field of the wrong type,
-// and names it; fields it does not know are ignored, so that a newer writer can be read.
+// and names it; fields it does not know are ignored, so that a newer writer can be read. A field
+// that an older writer did not have may be missing.
 namespace keisei::telemetry {
 
 enum class LogLevel { Debug, Info, Warning, Error };
@@ -124,6 +125,15 @@ struct MetricVerdict {
   friend bool operator==(const MetricVerdict&, const MetricVerdict&) = default;
 };
 
+/// A level of service that an evaluation was put on before it started, and why.
+struct DegradationRecord {
+  std::string level{};  // «full» (again), «fewer_games», «one_thread», «deferred», «rejected»
+  std::string cause{};
+  double waited_ms = 0;
+
+  friend bool operator==(const DegradationRecord&, const DegradationRecord&) = default;
+};
+
 /// One evaluation from admission to its end, whatever the end was.
 struct EvaluationRecord {
   std::string id{};  // unique in the run
@@ -133,12 +143,14 @@ struct EvaluationRecord {
   std::string outcome{};  // of the closed list in docs/architecture.md
   std::string cause{};    // metric, value and limit, or the error; empty for Finished
   std::vector<OpponentResult> opponents{};
-  std::optional<ScoreEstimate> score{};  // over all opponents; absent when no game ended
-  std::optional<EloEstimate> elo{};      // absent when no game ended
-  bool partial = false;                  // fewer games than were asked for
-  double latency_ms = 0;                 // admission to report
-  double queue_ms = 0;                   // request to admission
-  std::int64_t peak_memory_bytes = 0;    // of the worker's process tree
+  std::optional<ScoreEstimate> score{};          // over all opponents; absent when no game ended
+  std::optional<EloEstimate> elo{};              // absent when no game ended
+  bool partial = false;                          // cut short before its last game
+  std::int64_t games_asked = 0;                  // over all opponents; a degraded one plays fewer
+  std::vector<DegradationRecord> degradation{};  // empty: full service from the first
+  double latency_ms = 0;                         // admission to report
+  double queue_ms = 0;                           // request to admission
+  std::int64_t peak_memory_bytes = 0;            // of the worker's process tree
   double cpu_seconds = 0;
   std::map<std::string, MetricVerdict> sla{};  // metric -> verdict
   Verdict training_impact = Verdict::NotMeasured;

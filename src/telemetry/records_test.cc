@@ -30,6 +30,9 @@ EvaluationRecord full_evaluation() {
           .score = ScoreEstimate{.value = 0.625, .low = 0.4, .high = 0.8},
           .elo = EloEstimate{.value = 88.7, .low = -70.0, .high = std::nullopt},
           .partial = true,
+          .games_asked = 80,
+          .degradation = {{.level = "deferred", .cause = "memory", .waited_ms = 1.5},
+                          {.level = "fewer_games", .cause = "load"}},
           .latency_ms = 5100,
           .queue_ms = 3,
           .peak_memory_bytes = 81'000'000,
@@ -48,6 +51,17 @@ TEST(Records, EvaluationSurvivesTheRoundTripThroughJson) {
   EXPECT_EQ(parse_evaluation(to_json(full_evaluation())).value(), full_evaluation());
   const EvaluationRecord empty{.id = "e1", .outcome = "StartFailed"};
   EXPECT_EQ(parse_evaluation(to_json(empty)).value(), empty);
+}
+
+TEST(Records, AnEvaluationFromBeforeDegradationIsStillRead) {
+  EvaluationRecord old = full_evaluation();
+  old.games_asked = 0;
+  old.degradation.clear();
+  std::string json = to_json(old);
+  const std::string later = R"("games_asked":0,"degradation":[],)";
+  ASSERT_THAT(json, HasSubstr(later));
+  json.erase(json.find(later), later.size());
+  EXPECT_EQ(parse_evaluation(json).value(), old);
 }
 
 TEST(Records, SmallRecordsSurviveTheRoundTripThroughJson) {
