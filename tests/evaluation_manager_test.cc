@@ -34,7 +34,8 @@ class Kept final : public telemetry::RecordSink {
 class EvaluationManagerTest : public testing::Test {
  protected:
   explicit EvaluationManagerTest(const guard::EvaluationLimits& limits = {}, int games = 2)
-      : guard_(loop_.get_executor(), limits, {}, directory_.path() / "slots"),
+      : guard_(loop_.get_executor(), limits, {}, directory_.path() / "slots",
+               guard::HostPressure{.proc = machine_.path()}),
         evaluations_(guard_, kept_,
                      {.opponents = {{match::PlayerKind::Random, {}}},
                       .games = games,
