@@ -75,6 +75,8 @@ class CheckLayers(unittest.TestCase):
         self.assert_refused("eval/a.cc", "#include <os/launcher.h>\n", "is ours")
         self.assert_refused("guard/a.cc", '#include "os/spawn.h"\n', "may include os/spawn.h")
         self.assert_refused("guard/a.cc", '#include "os/jail_internal.h"\n', "os/jail_internal.h")
+        self.assert_refused("os/gpu.cc", '#include "os/nvml.h"\n', "may include os/nvml.h")
+        self.assert_clean("os/gpu_probe_main.cc", '#include "os/nvml.h"\n')
 
     def test_words_in_comments_and_strings_are_no_calls(self):
         self.assert_clean("eval/a.cc", '// fork() here\n/* system(x) */ auto s = "fork()";\n')

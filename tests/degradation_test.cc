@@ -61,11 +61,12 @@ class UnderPressure : public testing::Test {
                    asio::detached);
   }
   EvaluationPerformanceManager manager(std::chrono::nanoseconds longest_deferral = 60s) {
-    return {loop_.get_executor(),
-            {},
-            {},
-            runs_.slots(),
-            {.proc = machine_.path(), .longest_deferral = longest_deferral}};
+    return {
+        loop_.get_executor(),
+        {},
+        {},
+        runs_.slots(),
+        {.pressure = {.proc = machine_.path(), .longest_deferral = longest_deferral}, .gpu = {}}};
   }
   void run_loop() {
     loop_.restart();

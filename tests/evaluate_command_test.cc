@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "net/snapshot.h"
+#include "os/gpu.h"
 #include "program.h"
 
 namespace keisei::tests {
@@ -159,6 +160,10 @@ TEST_F(Evaluate, ASpinningWorkerTimesOut) {
   const json record = evaluate_with_worker("spin", {"--set", "evaluation.limits.timeout_s=1"});
   EXPECT_EQ(record["outcome"], "TimedOut");
   EXPECT_TRUE(record["score"].is_null());
+  if (!os::describe_gpu().present) {  // it ran long enough to be asked about
+    EXPECT_TRUE(record["sla"]["gpu_utilization_percent"]["value"].is_null());
+    EXPECT_EQ(record["sla"]["gpu_utilization_percent"]["verdict"], "not_measured");
+  }
 }
 
 TEST_F(Evaluate, ALeakingWorkerIsOverMemory) {

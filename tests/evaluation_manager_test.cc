@@ -35,7 +35,7 @@ class EvaluationManagerTest : public testing::Test {
  protected:
   explicit EvaluationManagerTest(const guard::EvaluationLimits& limits = {}, int games = 2)
       : guard_(loop_.get_executor(), limits, {}, directory_.path() / "slots",
-               guard::HostPressure{.proc = machine_.path()}),
+               guard::HostView{.pressure = {.proc = machine_.path()}, .gpu = {}}),
         evaluations_(guard_, kept_,
                      {.opponents = {{match::PlayerKind::Random, {}}},
                       .games = games,

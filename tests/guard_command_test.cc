@@ -243,7 +243,7 @@ TEST_F(GuardCommand, WritesTheRecord) {
   EXPECT_EQ(json["outcome"], "Finished");
   EXPECT_EQ(json["exit"]["code"], 7);
   EXPECT_EQ(json["profile"], "command");
-  EXPECT_TRUE(json["gpu"].is_null() || json["gpu"].is_object());
+  EXPECT_TRUE(json["gpu"].is_null());  // nobody asks about so short a run
   const Answer strict = run({"--strict", "--report", "-", "--", "/bin/true"});
   EXPECT_EQ(nlohmann::json::parse(strict.err)["profile"], "worker");
 }

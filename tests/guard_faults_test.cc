@@ -17,6 +17,7 @@
 #include "adversaries_fixture.h"
 #include "base/file.h"
 #include "os/child.h"
+#include "os/gpu.h"
 #include "os/procfs.h"
 
 namespace keisei::testing_support {
@@ -219,7 +220,7 @@ TEST_F(Faults, AnAbsentGpuIsNullAndDelaysNothing) {
   covers(25);
   const GuardRecord record = run(runs_.adversary("spin"), {.timeout = 500ms}).record;
   EXPECT_EQ(record.outcome, Outcome::TimedOut);
-  if (!std::filesystem::exists("/dev/nvidiactl")) {
+  if (!os::describe_gpu().present) {
     EXPECT_FALSE(record.gpu);
     EXPECT_THAT(guard::to_json(record), HasSubstr("\"gpu\":null"));
     EXPECT_EQ(record.sla.gpu_utilization_percent.verdict, guard::Verdict::NotMeasured);

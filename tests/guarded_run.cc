@@ -80,9 +80,11 @@ guard::GuardedCommand GuardedRuns::adversary(const std::string& name,
 }
 
 guard::GuardedRun GuardedRuns::run(guard::GuardedCommand command,
-                                   const guard::EvaluationLimits& limits) {
+                                   const guard::EvaluationLimits& limits,
+                                   const os::GpuSources& gpu) {
   asio::io_context loop;
-  guard::EvaluationPerformanceManager manager(loop.get_executor(), limits, {}, slots_);
+  guard::EvaluationPerformanceManager manager(loop.get_executor(), limits, {}, slots_,
+                                              {.pressure = {}, .gpu = gpu});
   guard::RunControl control;
   std::optional<guard::GuardedRun> result;
   asio::co_spawn(loop, run_into(manager, std::move(command), control, result), asio::detached);

@@ -22,7 +22,8 @@ class GuardedRuns {
   [[nodiscard]] guard::GuardedCommand adversary(const std::string& name,
                                                 std::vector<std::string> arguments = {}) const;
   [[nodiscard]] guard::GuardedRun run(guard::GuardedCommand command,
-                                      const guard::EvaluationLimits& limits);
+                                      const guard::EvaluationLimits& limits,
+                                      const os::GpuSources& gpu = {});
 
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
   [[nodiscard]] const std::filesystem::path& slots() const { return slots_; }

@@ -90,9 +90,10 @@ class Supervisor {
   Result<SupervisionEnd> run(const RunDirectory& directory) {
     KEISEI_TRY(limits, limits_from(options_));
     KEISEI_TRY(settings, settings_from(options_, directory.path()));
-    guard_.emplace(
-        loop_.get_executor(), limits, sla_from(options_), directory.slots(),
-        guard::HostPressure{.trainer_threads = static_cast<int>(options_.training.workers)});
+    guard_.emplace(loop_.get_executor(), limits, sla_from(options_), directory.slots(),
+                   guard::HostView{
+                       .pressure = {.trainer_threads = static_cast<int>(options_.training.workers)},
+                       .gpu = {}});
     evaluations_.emplace(*guard_, store_, settings);
     progress_.total_steps = options_.training.total_steps;
     progress_.enforcement = options_.evaluation.enforcement.enabled;

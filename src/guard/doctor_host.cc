@@ -113,13 +113,10 @@ void read_cgroup(HostFacts& facts) {
 }
 
 void read_gpu(HostFacts& facts) {
-  os::GpuSampler sampler;
-  (void)sampler.latest();
-  sampler.wait_first();
-  const std::optional<os::GpuSample> sample = sampler.latest();
-  facts.gpu_present = sample.has_value();
-  facts.gpu =
-      sample ? fmt::format("{} by NVML, device-wide", sample->devices) : "no NVIDIA driver answers";
+  os::GpuSupport gpu = os::describe_gpu();
+  std::ranges::replace(gpu.detail, '\n', ';');  // a line for each device
+  facts.gpu_present = gpu.measurable;
+  facts.gpu = std::move(gpu.detail);
 }
 
 }  // namespace

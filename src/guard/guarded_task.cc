@@ -18,7 +18,7 @@ constexpr auto kKillPatience = 5s;         // then the tree is in the kernel's h
 constexpr auto kSweepPatience = 4s;        // many take a sweep seconds; then its init is killed
 constexpr auto kFirstSample = 2ms;         // most of what ends at once is never sampled
 constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
-constexpr auto kGpuWorthwhile = 250ms;     // loading NVML costs more than a short run
+constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
 constexpr std::size_t kStderrTail = 4096;  // bytes
 constexpr int kNotFound = 127;             // what a shell answers for a missing command
 constexpr int kNotExecutable = 126;
@@ -211,7 +211,7 @@ void GuardedTask::look(MonotonicTime now) {
   const ResourceSample sample = monitor_->sample(now);
   const std::chrono::nanoseconds elapsed = now - facts_.admitted;
   if (context_.gpu != nullptr && elapsed > kGpuWorthwhile) {
-    monitor_->note_gpu(context_.gpu->latest());
+    monitor_->note_gpu(*context_.gpu, now);
   }
   if (!context_.enforced()) {
     return;

@@ -89,14 +89,15 @@ asio::awaitable<void> drive(asio::any_io_executor executor, GuardedTask& task) {
 class EvaluationPerformanceManager::Impl {
  public:
   Impl(asio::any_io_executor executor, EvaluationLimits limits, EvaluationPerformanceSLA sla,
-       std::filesystem::path slots_directory, HostPressure host)
+       std::filesystem::path slots_directory, HostView host)
       : executor_(executor),
         limits_(limits),
         sla_(sla),
         admission_(std::move(executor), {.max_concurrent = limits.max_concurrent,
                                          .queue = limits.queue,
                                          .directory = std::move(slots_directory)}),
-        pressure_(std::move(host)) {}
+        pressure_(std::move(host.pressure)),
+        gpu_(std::move(host.gpu)) {}
 
   asio::awaitable<GuardedRun> run(GuardedCommand command, RunControl& control) {
     KEISEI_CHECK(!command.argv.empty(), "a guarded run needs a command");
@@ -179,7 +180,7 @@ EvaluationPerformanceManager::EvaluationPerformanceManager(asio::any_io_executor
                                                            EvaluationLimits limits,
                                                            EvaluationPerformanceSLA sla,
                                                            std::filesystem::path slots_directory,
-                                                           HostPressure host)
+                                                           HostView host)
     : impl_(std::make_unique<Impl>(std::move(executor), limits, sla, std::move(slots_directory),
                                    std::move(host))) {}
 

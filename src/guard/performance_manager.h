@@ -19,6 +19,7 @@
 #include "guard/pressure_watch.h"
 #include "guard/record.h"
 #include "guard/run_control.h"
+#include "os/gpu.h"
 
 namespace keisei::guard {
 
@@ -87,6 +88,12 @@ struct GuardedRun {
   std::string stderr_tail;  ///< at most the last 4 KB
 };
 
+/// What the manager reads of its host.
+struct HostView {
+  HostPressure pressure = {};
+  os::GpuSources gpu = {};
+};
+
 /// The one road on which anything is evaluated:
 ///   admission (slot, pressure) -> adapt -> jail -> watch -> (kill of the whole tree) -> reap ->
 ///   slot and descriptors back
@@ -97,7 +104,7 @@ class EvaluationPerformanceManager {
   /// `limits.max_concurrent`. Empty: only this object's runs are counted. The limits must be valid.
   EvaluationPerformanceManager(boost::asio::any_io_executor executor, EvaluationLimits limits,
                                EvaluationPerformanceSLA sla, std::filesystem::path slots_directory,
-                               HostPressure host = {});
+                               HostView host = {});
   ~EvaluationPerformanceManager();
   EvaluationPerformanceManager(const EvaluationPerformanceManager&) = delete;
   EvaluationPerformanceManager& operator=(const EvaluationPerformanceManager&) = delete;

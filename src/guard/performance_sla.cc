@@ -20,6 +20,15 @@ MetricVerdict hold(std::optional<double> value, double limit) {
       .value = value, .limit = limit, .verdict = *value < limit ? Verdict::Met : Verdict::Violated};
 }
 
+/// What may have been more is no pass.
+MetricVerdict hold_gpu(const std::optional<GpuRecord>& gpu, double limit) {
+  MetricVerdict held = hold(gpu ? std::optional(gpu->utilization_percent) : std::nullopt, limit);
+  if (gpu && !gpu->complete && held.verdict == Verdict::Met) {
+    held.verdict = Verdict::NotMeasured;
+  }
+  return held;
+}
+
 Result<void> check(double value, double highest, std::string_view name) {
   if (!(value > 0 && value <= highest)) {
     return usage_error("the SLA limit {} is {:g}, but must be above 0{}", name, value,
@@ -56,14 +65,10 @@ SlaReport EvaluationPerformanceSLA::judge(const PerformanceMetrics& metrics) con
   if (metrics.peak_memory) {
     memory = to_megabytes(*metrics.peak_memory);
   }
-  std::optional<double> gpu;
-  if (metrics.gpu) {
-    gpu = metrics.gpu->utilization_percent;
-  }
   return {.evaluation_latency_ms = hold(metrics.latency_ms, latency_ms),
           .memory_overhead_mb = hold(memory, memory_overhead_mb),
           .training_impact_percent = hold(metrics.training_impact_percent, training_impact_percent),
-          .gpu_utilization_percent = hold(gpu, gpu_utilization_percent)};
+          .gpu_utilization_percent = hold_gpu(metrics.gpu, gpu_utilization_percent)};
 }
 
 SlaReport EvaluationPerformanceSLA::judge(const PerformanceMetrics& metrics,

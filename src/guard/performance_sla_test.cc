@@ -35,16 +35,30 @@ TEST(EvaluationPerformanceSLA, ReportsNotMeasuredWhenGpuIsAbsent) {
 }
 
 TEST(EvaluationPerformanceSLA, IsViolatedAtTheLimitItself) {
-  const SlaReport report = EvaluationPerformanceSLA{}.judge(
-      {.latency_ms = 5000,
-       .peak_memory = megabytes(500),
-       .gpu = os::GpuSample{.utilization_percent = 80, .devices = 1},
-       .training_impact_percent = 5});
+  const SlaReport report =
+      EvaluationPerformanceSLA{}.judge({.latency_ms = 5000,
+                                        .peak_memory = megabytes(500),
+                                        .gpu = GpuRecord{.utilization_percent = 80},
+                                        .training_impact_percent = 5});
   EXPECT_EQ(report.evaluation_latency_ms.verdict, Verdict::Violated);
   EXPECT_EQ(report.memory_overhead_mb.verdict, Verdict::Violated);
   EXPECT_EQ(report.gpu_utilization_percent.verdict, Verdict::Violated);
   EXPECT_EQ(report.training_impact_percent.verdict, Verdict::Violated);
   EXPECT_EQ(report.overall(), Verdict::Violated);
+}
+
+TEST(EvaluationPerformanceSLA, AGpuThatWasNotAlwaysSeenIsNoPassButMayBeAViolation) {
+  PerformanceMetrics metrics;
+  metrics.gpu = GpuRecord{.utilization_percent = 5, .device_wide = false, .complete = false};
+  const MetricVerdict low = EvaluationPerformanceSLA{}.judge(metrics).gpu_utilization_percent;
+  EXPECT_EQ(low.verdict, Verdict::NotMeasured);
+  EXPECT_EQ(low.value, 5);
+  metrics.gpu->utilization_percent = 95;
+  EXPECT_EQ(EvaluationPerformanceSLA{}.judge(metrics).gpu_utilization_percent.verdict,
+            Verdict::Violated);
+  metrics.gpu = GpuRecord{.utilization_percent = 5, .device_wide = false, .complete = true};
+  EXPECT_EQ(EvaluationPerformanceSLA{}.judge(metrics).gpu_utilization_percent.verdict,
+            Verdict::Met);
 }
 
 TEST(EvaluationPerformanceSLA, NothingMeasuredIsNoPass) {

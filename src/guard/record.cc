@@ -45,7 +45,14 @@ Json gpu_json(const std::optional<GpuRecord>& gpu) {
   if (!gpu) {
     return nullptr;
   }
-  return {{"utilization_percent", gpu->utilization_percent}, {"device_wide", gpu->device_wide}};
+  Json json = {{"utilization_percent", gpu->utilization_percent},
+               {"device_wide", gpu->device_wide},
+               {"complete", gpu->complete},
+               {"memory_bytes", nullptr}};
+  if (gpu->memory) {
+    json["memory_bytes"] = gpu->memory->count;
+  }
+  return json;
 }
 
 Json cgroup_json(const std::optional<CgroupRecord>& cgroup) {

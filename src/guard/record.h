@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "guard/gpu_account.h"
 #include "guard/limits.h"
 #include "guard/outcome.h"
 #include "guard/performance_sla.h"
@@ -29,11 +30,6 @@ struct ExitRecord {
 struct Tier {
   std::vector<std::string> enforced;
   std::vector<std::string> not_enforced;
-};
-
-struct GpuRecord {
-  double utilization_percent = 0;  ///< highest seen
-  bool device_wide = true;         ///< not only this run's share
 };
 
 /// What the kernel counted where the run had a cgroup of its own.

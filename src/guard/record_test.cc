@@ -34,6 +34,19 @@ TEST(GuardRecord, HasTheKeysOfTheContract) {
   EXPECT_EQ(json["breach"]["metric"], "memory_mb");
 }
 
+TEST(GuardRecord, SaysWhatIsKnownOfTheGpuAndNullWhatIsNot) {
+  GuardRecord record;
+  record.gpu = GpuRecord{.utilization_percent = 42, .device_wide = true, .complete = false};
+  auto gpu = nlohmann::json::parse(to_json(record))["gpu"];
+  EXPECT_EQ(gpu["utilization_percent"], 42);
+  EXPECT_EQ(gpu["device_wide"], true);
+  EXPECT_EQ(gpu["complete"], false);
+  EXPECT_TRUE(gpu["memory_bytes"].is_null());
+  record.gpu->memory = megabytes(7);
+  gpu = nlohmann::json::parse(to_json(record))["gpu"];
+  EXPECT_EQ(gpu["memory_bytes"], 7'000'000);
+}
+
 TEST(GuardRecord, SurvivesTextThatIsNotUtf8) {
   GuardRecord record;
   record.cause = "cannot start \xff\xfe";

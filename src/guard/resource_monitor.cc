@@ -73,10 +73,11 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   return sample;
 }
 
-void ResourceMonitor::note_gpu(const std::optional<os::GpuSample>& sample) {
-  if (sample &&
-      (!metrics_.gpu || sample->utilization_percent > metrics_.gpu->utilization_percent)) {
-    metrics_.gpu = sample;
+void ResourceMonitor::note_gpu(os::GpuSampler& sampler, MonotonicTime now) {
+  const std::optional<os::GpuReading>& reading = sampler.poll(now, members_);
+  if (!sampler.absent()) {
+    gpu_.note(reading, members_, now);
+    metrics_.gpu = gpu_.result();
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "guard/gpu_account.h"
 #include "os/gpu.h"
 #include "os/process_view.h"
 
@@ -35,7 +36,7 @@ struct PerformanceMetrics {
   double cpu_seconds = 0;
   int max_processes = 0;
   int max_threads = 0;
-  std::optional<os::GpuSample> gpu = std::nullopt;
+  std::optional<GpuRecord> gpu = std::nullopt;
   std::optional<double> training_impact_percent = std::nullopt;  ///< nothing measures it yet
 };
 
@@ -57,7 +58,8 @@ class ResourceMonitor {
   ResourceMonitor(os::ProcessView& view, Options options);
 
   [[nodiscard]] ResourceSample sample(MonotonicTime now);
-  void note_gpu(const std::optional<os::GpuSample>& sample);  ///< the busiest one is kept
+  /// Asks about the tree as of the last sample. Does not block.
+  void note_gpu(os::GpuSampler& sampler, MonotonicTime now);
   /// How long the tree may go unseen: (limit - used) / 6 GB/s, within 2 to 20 ms.
   [[nodiscard]] std::chrono::nanoseconds next_interval() const;
   /// The tree at the last sample.
@@ -81,6 +83,7 @@ class ResourceMonitor {
   const Options options_;
   std::vector<pid_t> members_;
   PerformanceMetrics metrics_;
+  GpuAccount gpu_;
   Bytes last_;
   // Descriptor tables, as of the last scan.
   std::optional<MonotonicTime> next_scan_;

@@ -215,7 +215,8 @@ TEST_F(ResourceMonitorTest, RemembersTheExtremes) {
   (void)watching.sample(now_);
   view_.processes.erase(102);
   (void)watching.sample(now_ + 1s);
-  watching.note_gpu(std::nullopt);
+  os::GpuSampler nowhere({.nvidia = "/nonexistent", .drm = "/nonexistent"});
+  watching.note_gpu(nowhere, now_);
   EXPECT_EQ(watching.metrics().peak_memory, megabytes(200));
   EXPECT_EQ(watching.metrics().max_processes, 2);
   EXPECT_EQ(watching.metrics().max_threads, 4);

@@ -109,10 +109,7 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
   record.max_processes = metrics.max_processes;
   record.max_threads = metrics.max_threads;
   record.kill_ms = facts.kill_ms;
-  if (metrics.gpu) {
-    record.gpu =
-        GpuRecord{.utilization_percent = metrics.gpu->utilization_percent, .device_wide = true};
-  }
+  record.gpu = metrics.gpu;
   record.sla = context.sla.judge(metrics, ending.outcome);
   record.profile = context.command.profile;
   record.tier = describe_tier(context.command, context.limits, facts.hold);
