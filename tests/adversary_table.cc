@@ -36,6 +36,11 @@ Result<void> set_choice(AdversaryRow& row, const std::string& key, const std::st
   const std::map<std::string, std::function<void()>> choices = {
       {"profile=command", [&] { row.profile = guard::Profile::Command; }},
       {"containment=bare", [&] { row.containment = guard::Containment::Bare; }},
+      {"without=user_namespace", [&] { row.without.user_namespace = true; }},
+      {"without=mount_namespace", [&] { row.without.mount_namespace = true; }},
+      {"without=network_namespace", [&] { row.without.network_namespace = true; }},
+      {"without=landlock", [&] { row.without.landlock = true; }},
+      {"without=seccomp", [&] { row.without.seccomp = true; }},
       {"scheduling=slack", [&] { row.scheduling = guard::Scheduling::Slack; }},
       {"report=json", [&] { row.reports = true; }},
       {"paused=yes", [&] { row.paused = true; }},

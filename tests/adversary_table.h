@@ -19,6 +19,7 @@ struct AdversaryRow {
   std::string cause;  ///< regular expression of the whole sentence
   guard::Profile profile = guard::Profile::Worker;
   guard::Containment containment = guard::Containment::Best;
+  guard::Without without = {};
   guard::Scheduling scheduling = guard::Scheduling::Burst;
   bool reports = false;
   Bytes weights;

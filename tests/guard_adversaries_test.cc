@@ -64,6 +64,7 @@ class AdversaryTable : public Adversaries, public testing::WithParamInterface<Ad
     guard::GuardedCommand command = runs_.adversary(row.arguments.front(), std::move(arguments));
     command.profile = row.profile;
     command.containment = row.containment;
+    command.without = row.without;
     command.scheduling = row.scheduling;
     if (row.reports) {
       read_report(command);

@@ -96,8 +96,8 @@ class EvaluationPerformanceManager::Impl {
         admission_(std::move(executor), {.max_concurrent = limits.max_concurrent,
                                          .queue = limits.queue,
                                          .directory = std::move(slots_directory)}),
-        pressure_(std::move(host.pressure)),
-        gpu_(std::move(host.gpu)) {}
+        gpu_(std::move(host.gpu)),
+        pressure_(std::move(host.pressure)) {}
 
   asio::awaitable<GuardedRun> run(GuardedCommand command, RunControl& control) {
     KEISEI_CHECK(!command.argv.empty(), "a guarded run needs a command");

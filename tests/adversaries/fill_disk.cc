@@ -1,5 +1,5 @@
-// fill_disk bytes|files MOST: fills the current directory with one file after the other of a MB, or
-// with empty ones, at most MOST of them. Ends well where it was refused before that.
+// fill_disk bytes|files MOST: fills TMPDIR with one file after the other of a MB, or with empty
+// ones, at most MOST of them. Ends well where it was refused before that.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -12,7 +12,8 @@
 #include <vector>
 
 int main(int argc, char** argv) {
-  if (argc < 3) {
+  const char* scratch = std::getenv("TMPDIR");
+  if (argc < 3 || scratch == nullptr || chdir(scratch) != 0) {
     return 2;
   }
   std::signal(SIGXFSZ, SIG_IGN);

@@ -27,7 +27,6 @@ long make_file(const std::string& path) {
   return fd < 0 ? -1 : ftruncate(fd, 1 << 20);
 }
 
-/// By the system call itself: a C library may refuse for reasons of its own.
 long make_queue() {
   return long{mq_open(("/" + run_name).c_str(), O_RDWR | O_CREAT, 0600, nullptr)};
 }
@@ -57,6 +56,7 @@ const adversary::Attempt kFileAttempts[] = {
 int main(int argc, char** argv) {
   run_name = adversary::run_name(argv[argc - 1]);
   key = adversary::ipc_key(argv[argc - 1]);
+  make_file("/dev/shm/" + run_name);
   return std::string_view(argv[1]) == "files" ? adversary::first_success(kFileAttempts)
                                               : adversary::first_success(kIpcAttempts);
 }
