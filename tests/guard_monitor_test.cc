@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -84,6 +86,22 @@ TEST_F(WatchedRuns, AWorkerThatHidesItsDescriptorTableIsOverMemory) {
   const GuardRecord record = run(command, {.timeout = 20s, .memory = megabytes(100)});
   EXPECT_EQ(record.outcome, Outcome::OverMemory);
   EXPECT_THAT(record.cause, HasSubstr("hides its descriptor table"));
+}
+
+TEST_F(WatchedRuns, WhatAChildWroteToDiskCountsAlsoAfterItsEnd) {
+  struct statfs disk = {};
+  ASSERT_EQ(statfs(runs_.directory().c_str(), &disk), 0);
+  if (disk.f_type == TMPFS_MAGIC || disk.f_type == RAMFS_MAGIC) {
+    GTEST_SKIP() << "the temporary directory is in memory";
+  }
+  GuardedCommand command = runs_.adversary("write_disk", {runs_.directory().string(), "20"});
+  command.profile = guard::Profile::Command;
+  const GuardRecord record = run(command, {.timeout = 60s});
+  ASSERT_EQ(record.outcome, Outcome::Finished);
+  ASSERT_EQ(record.exit.code, 0);
+  ASSERT_TRUE(record.io_written);
+  EXPECT_GE(*record.io_written, megabytes(20));
+  EXPECT_LE(*record.io_written, megabytes(30));
 }
 
 }  // namespace

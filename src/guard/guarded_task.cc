@@ -1,5 +1,8 @@
 #include "guard/guarded_task.h"
 
+#include <poll.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -14,10 +17,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kKillPatience = 5s;         // then the tree is in the kernel's hands: Unkillable
-constexpr auto kSweepPatience = 4s;        // many take a sweep seconds; then its init is killed
 constexpr auto kFirstSample = 2ms;         // most of what ends at once is never sampled
 constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
+constexpr std::size_t kFewProcesses = 16;  // whose account delays no kill
 constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
 constexpr std::size_t kStderrTail = 4096;  // bytes
 constexpr int kNotFound = 127;             // what a shell answers for a missing command
@@ -52,7 +54,9 @@ Overloaded(Visitors...) -> Overloaded<Visitors...>;
 }  // namespace
 
 GuardedTask::GuardedTask(RunContext context)
-    : context_(std::move(context)), cgroup_(context_.cgroups, context_.command, context_.limits) {
+    : context_(std::move(context)),
+      view_(*context_.processes),
+      cgroup_(context_.cgroups, context_.command, context_.limits) {
   facts_.admitted = MonotonicClock::now();
   facts_.ended = facts_.admitted;
   start();
@@ -81,15 +85,17 @@ void GuardedTask::start() {
                   static_cast<std::size_t>(command.report_limit.count));
   stderr_ = Drain(std::move(plumbing->stderr_pipe), Drain::Keep::Tail, kStderrTail);
 
+  const bool governed = context_.limits.cpu_percent && context_.enforced() && !cgroup_.holds_cpu();
   ResourceMonitor::Options options{
       .root = jail_->init_pid(),
       .memory_limit = context_.limits.memory,
       .descriptors_must_be_readable = command.profile == Profile::Worker,
-      .shared_inodes = sealed_inodes(command.fds)};
-  monitor_.emplace(view_, std::move(options));
-  if (context_.limits.cpu_percent && context_.enforced() && !cgroup_.holds_cpu()) {
+      .shared_files = sealed_files(command.fds)};
+  if (governed) {
+    options.account_rest = {};
     throttle_.emplace(*context_.limits.cpu_percent, facts_.admitted);
   }
+  monitor_.emplace(view_, std::move(options));
   if (context_.enforced()) {
     soft_limits_.emplace(context_.limits, std::move(plumbing->warning));
   }
@@ -124,7 +130,7 @@ void GuardedTask::step() {
   hear_caller(now);
   if (now >= std::min(next_sample_, deadline())) {
     stderr_.read_available();
-    if (!ending_since_) {
+    if (!ending_) {
       look(now);
     }
     next_sample_ = now + sample_interval(now);
@@ -151,10 +157,8 @@ MonotonicTime GuardedTask::deadline() const {
 }
 
 MonotonicTime GuardedTask::next_wake() const {
-  if (ending_since_) {
-    return *ending_since_ + (last_resort_ || jail_->containment() != os::Containment::Sweep
-                                 ? std::chrono::nanoseconds(kKillPatience)
-                                 : std::chrono::nanoseconds(kSweepPatience));
+  if (ending_) {
+    return ending_->wake();
   }
   return std::min(next_sample_, deadline());
 }
@@ -184,10 +188,8 @@ void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {
     if (!facts_.start_failure) {
       facts_.exit = exited.status;
     }
-    if (!ending_since_) {
-      ending_since_ = now;
-      facts_.ended = now;
-    }
+    monitor_->account();  // the last look at what its init has counted
+    begin_ending(now);
   };
   const auto main_stopped = [&](const os::JailMainStopped& stopped) {
     if (stopped.signal != SIGSTOP || !throttle_) {
@@ -207,7 +209,17 @@ void GuardedTask::hear_caller(MonotonicTime now) {
   }
 }
 
+/// The jail hands it over when it has made it.
+void GuardedTask::watch_scratch() {
+  struct stat root = {};
+  if (!scratch_watched_ && jail_->scratch_fd() >= 0 && fstat(jail_->scratch_fd(), &root) == 0) {
+    monitor_->watch_scratch({.fd = jail_->scratch_fd(), .device = root.st_dev});
+    scratch_watched_ = true;
+  }
+}
+
 void GuardedTask::look(MonotonicTime now) {
+  watch_scratch();
   const ResourceSample sample = monitor_->sample(now);
   const std::chrono::nanoseconds elapsed = now - facts_.admitted;
   if (context_.gpu != nullptr && elapsed > kGpuWorthwhile) {
@@ -228,12 +240,14 @@ void GuardedTask::look(MonotonicTime now) {
 }
 
 void GuardedTask::decide(MonotonicTime now, Ending ending) {
-  if (ending_since_) {
+  if (ending_) {
     return;
   }
   facts_.decided = std::move(ending);
-  ending_since_ = now;
-  facts_.ended = now;
+  begin_ending(now);
+  if (monitor_->members().size() <= kFewProcesses) {
+    monitor_->account();
+  }
   kill_all();
 }
 
@@ -244,40 +258,57 @@ void GuardedTask::kill_all() {
   jail_->kill_tree(monitor_->members());
 }
 
+void GuardedTask::begin_ending(MonotonicTime now) {
+  if (!ending_) {
+    ending_.emplace(jail_->containment(), now);
+    facts_.ended = now;
+  }
+}
+
+bool GuardedTask::tree_gone() const {
+  pollfd gone = {.fd = jail_->pidfd(), .events = POLLIN, .revents = 0};
+  return ::poll(&gone, 1, 0) == 1;
+}
+
 void GuardedTask::check_end(MonotonicTime now) {
-  facts_.usage = jail_->reap();
-  if (facts_.usage) {
+  if (tree_gone()) {
+    hear_jail(now);       // its last words
+    monitor_->account();  // of a dead init everybody may ask, and it has what its tree did
+    facts_.usage = jail_->reap();
     if (facts_.decided) {
-      facts_.kill_ms = milliseconds(MonotonicClock::now() - *ending_since_);
+      facts_.kill_ms = milliseconds(MonotonicClock::now() - ending_->since());
     }
-    if (!ending_since_) {
-      facts_.ended = now;
-    }
-    hear_jail(now);  // its last words
+    begin_ending(now);
     report_.read_rest();
     stderr_.read_rest();
     done_ = true;
     return;
   }
-  if (!ending_since_) {
+  if (!ending_) {
     return;
   }
-  const std::chrono::nanoseconds waited = now - *ending_since_;
-  if (waited >= kKillPatience) {
-    facts_.decided = Ending{
-        Outcome::Unkillable,
-        fmt::format("still there {} after SIGKILL{}",
-                    keisei::to_string(std::chrono::nanoseconds(kKillPatience)),
-                    facts_.decided ? "; it was to end because: " + facts_.decided->cause : "")};
-    facts_.exit.reset();
-    jail_->abandon();
-    done_ = true;
-  } else if (!last_resort_ && waited >= kSweepPatience &&
-             jail_->containment() == os::Containment::Sweep) {
-    last_resort_ = true;
-    jail_->kill_init();
-    cgroup_.kill();
+  switch (ending_->next(now)) {
+    case LastResorts::Act::Wait:
+      return;
+    case LastResorts::Act::KillInit:
+      jail_->kill_init();
+      cgroup_.kill();
+      return;
+    case LastResorts::Act::GiveUp:
+      give_tree_up();
+      return;
   }
+}
+
+void GuardedTask::give_tree_up() {
+  const std::string why = facts_.decided ? "; it was to end because: " + facts_.decided->cause : "";
+  facts_.decided =
+      Ending{Outcome::Unkillable,
+             fmt::format("still there {} after SIGKILL; its slot stays taken until it is gone{}",
+                         keisei::to_string(MonotonicClock::now() - ending_->since()), why)};
+  facts_.exit.reset();
+  survivor_ = jail_->abandon();
+  done_ = true;
 }
 
 GuardedRun GuardedTask::finish() {

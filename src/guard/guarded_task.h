@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "guard/cpu_throttle.h"
 #include "guard/drain.h"
+#include "guard/last_resorts.h"
 #include "guard/resource_monitor.h"
 #include "guard/run_account.h"
 #include "guard/soft_limits.h"
@@ -36,6 +37,8 @@ class GuardedTask {
   /// For whoever cannot wait: ends the run at once as StartFailed. Kills the tree and waits for it,
   /// seconds at most.
   void give_up(const std::string& why);
+  /// The pidfd of a tree that nothing ended (Unkillable); else none.
+  [[nodiscard]] UniqueFd take_survivor() { return std::move(survivor_); }
   /// Once, when done.
   [[nodiscard]] GuardedRun finish();
 
@@ -44,8 +47,12 @@ class GuardedTask {
   void hear_jail(MonotonicTime now);
   void hear(const os::JailEvent& event, MonotonicTime now);
   void hear_caller(MonotonicTime now);
+  void watch_scratch();
   void look(MonotonicTime now);
   void decide(MonotonicTime now, Ending ending);
+  void begin_ending(MonotonicTime now);
+  [[nodiscard]] bool tree_gone() const;
+  void give_tree_up();
   void kill_all();
   void check_end(MonotonicTime now);
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
@@ -63,8 +70,9 @@ class GuardedTask {
 
   MonotonicTime next_sample_;
   RunFacts facts_;
-  std::optional<MonotonicTime> ending_since_;  // the main process ended, or the kill was decided
-  bool last_resort_ = false;
+  std::optional<LastResorts> ending_;  // since the main process ended, or the kill was decided
+  UniqueFd survivor_;
+  bool scratch_watched_ = false;
   bool done_ = false;
   RunCgroup cgroup_;
   std::optional<os::Jail> jail_;  // last: destroyed first

@@ -19,6 +19,7 @@
 #include "guard/background.h"
 #include "guard/guarded_task.h"
 #include "guard/pressure_watch.h"
+#include "guard/quarantine.h"
 #include "guard/tier.h"
 
 namespace keisei::guard {
@@ -107,6 +108,7 @@ class EvaluationPerformanceManager::Impl {
                        .limits = limits,
                        .sla = sla_,
                        .control = control,
+                       .processes = processes_,
                        .gpu = &gpu_,
                        .cgroups = &cgroups_};
     if (!loop_has_descriptors(executor_)) {
@@ -115,12 +117,14 @@ class EvaluationPerformanceManager::Impl {
     const MonotonicTime asked = MonotonicClock::now();
     DegradationTrail trail;
     Gate gate = pressure_gate(context.command, trail);
+    std::optional<Quarantine::Watch> watch(std::in_place, quarantine_);
     Admittance admittance = co_await admission_.admit(control, std::move(gate));
+    watch.reset();
     context.queued = MonotonicClock::now() - asked;
     std::vector<DegradationStep> degradation = trail.steps(MonotonicClock::now());
     GuardedRun run;
     if (admittance.permit) {
-      run = co_await run_admitted(context, trail.level());
+      run = co_await run_admitted(context, trail.level(), admittance.permit);
     } else {
       run = refused(context, {admittance.refusal, std::move(admittance.cause)});
     }
@@ -148,7 +152,8 @@ class EvaluationPerformanceManager::Impl {
     };
   }
 
-  asio::awaitable<GuardedRun> run_admitted(RunContext& context, ServiceLevel level) {
+  asio::awaitable<GuardedRun> run_admitted(RunContext& context, ServiceLevel level,
+                                           Permit& permit) {
     if (level != ServiceLevel::Full) {
       const auto adapt = context.command.adapt;
       const Result<void> adapted = co_await adapt(context.command, level);
@@ -159,6 +164,9 @@ class EvaluationPerformanceManager::Impl {
     const bool has_report = bool(context.command.report_check);
     GuardedTask task(std::move(context));
     co_await drive(executor_, task);
+    if (UniqueFd survivor = task.take_survivor()) {
+      quarantine_->add(std::move(survivor), std::move(permit));
+    }
     if (!has_report) {
       co_return task.finish();
     }
@@ -170,6 +178,8 @@ class EvaluationPerformanceManager::Impl {
   const EvaluationLimits limits_;
   const EvaluationPerformanceSLA sla_;
   Admission admission_;
+  const std::shared_ptr<Quarantine> quarantine_ = Quarantine::create(executor_);
+  const std::shared_ptr<os::ProcessTable> processes_ = std::make_shared<os::ProcessTable>();
   os::GpuSampler gpu_;
   const CgroupRoom cgroups_ = enter_cgroup();
   PressureWatch pressure_;

@@ -110,8 +110,9 @@ class EvaluationPerformanceManager {
   EvaluationPerformanceManager& operator=(const EvaluationPerformanceManager&) = delete;
 
   /// Runs the command to its end, whatever that is; never throws. When it returns, no process of
-  /// the tree, no descriptor and no slot is left (only Unkillable may leave a process). `control`
-  /// may end the run early and outlives it. Dropping the coroutine kills the tree.
+  /// the tree, no descriptor and no slot is left (only Unkillable leaves a tree, and its slot stays
+  /// taken until that is gone). `control` may end the run early and outlives it. Dropping the
+  /// coroutine kills the tree.
   [[nodiscard]] boost::asio::awaitable<GuardedRun> run_evaluation_with_safeguards(
       GuardedCommand command, RunControl& control);
 

@@ -82,17 +82,17 @@ Result<Plumbing> plumb(const GuardedCommand& command) {
   return plumbing;
 }
 
-std::unordered_set<std::uint64_t> sealed_inodes(std::span<const InheritedFd> fds) {
+std::set<os::FileId> sealed_files(std::span<const InheritedFd> fds) {
   constexpr int kSealed = F_SEAL_WRITE | F_SEAL_GROW;
-  std::unordered_set<std::uint64_t> inodes;
+  std::set<os::FileId> files;
   for (const InheritedFd& inherited : fds) {
     const int seals = fcntl(inherited.fd, F_GET_SEALS);
     struct stat status = {};
     if (seals >= 0 && (seals & kSealed) == kSealed && fstat(inherited.fd, &status) == 0) {
-      inodes.insert(status.st_ino);
+      files.insert({.device = status.st_dev, .inode = status.st_ino});
     }
   }
-  return inodes;
+  return files;
 }
 
 }  // namespace keisei::guard

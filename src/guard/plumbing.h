@@ -1,14 +1,14 @@
 #pragma once
 
-#include <cstdint>
+#include <set>
 #include <span>
-#include <unordered_set>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "guard/performance_manager.h"
 #include "os/process.h"
+#include "os/procfs.h"
 
 namespace keisei::guard {
 
@@ -27,8 +27,8 @@ struct Plumbing {
 };
 [[nodiscard]] Result<Plumbing> plumb(const GuardedCommand& command);
 
-/// The inodes of memfds that nobody can change or grow any more: the caller's memory, not the
+/// The memfds that nobody can change or grow any more: the caller's memory, not the
 /// tree's.
-[[nodiscard]] std::unordered_set<std::uint64_t> sealed_inodes(std::span<const InheritedFd> fds);
+[[nodiscard]] std::set<os::FileId> sealed_files(std::span<const InheritedFd> fds);
 
 }  // namespace keisei::guard

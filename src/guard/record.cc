@@ -14,6 +14,10 @@ Json optional_json(const std::optional<Value>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
+Json bytes_json(const std::optional<Bytes>& bytes) {
+  return bytes ? Json(bytes->count) : Json(nullptr);
+}
+
 Json metric_json(const MetricVerdict& metric) {
   return {{"value", optional_json(metric.value)},
           {"limit", metric.limit},
@@ -113,6 +117,8 @@ std::string to_json(const GuardRecord& record) {
       {"kill_ms", optional_json(record.kill_ms)},
       {"peak_memory_bytes", record.peak_memory.count},
       {"cpu_seconds", record.cpu_seconds},
+      {"io_read_bytes", bytes_json(record.io_read)},
+      {"io_write_bytes", bytes_json(record.io_written)},
       {"max_processes", record.max_processes},
       {"max_threads", record.max_threads},
       {"gpu", gpu_json(record.gpu)},

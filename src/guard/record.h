@@ -54,6 +54,9 @@ struct GuardRecord {
   std::optional<double> timeout_warning_ms = std::nullopt;
   Bytes peak_memory;
   double cpu_seconds = 0;
+  /// From and to block devices, by the whole tree; nothing where the kernel does not tell.
+  std::optional<Bytes> io_read = std::nullopt;
+  std::optional<Bytes> io_written = std::nullopt;
   int max_processes = 0;
   int max_threads = 0;
   std::optional<double> kill_ms =

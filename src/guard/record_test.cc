@@ -22,8 +22,8 @@ TEST(GuardRecord, HasTheKeysOfTheContract) {
   const auto json = nlohmann::json::parse(to_json(record));
   for (const char* key :
        {"outcome", "exit", "latency_ms", "queue_ms", "paused_ms", "memory_warning_ms",
-        "timeout_warning_ms", "peak_memory_bytes", "cpu_seconds", "max_processes", "gpu",
-        "training_impact", "sla", "profile", "tier"}) {
+        "timeout_warning_ms", "io_read_bytes", "io_write_bytes", "peak_memory_bytes", "cpu_seconds",
+        "max_processes", "gpu", "training_impact", "sla", "profile", "tier"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
   EXPECT_EQ(json["outcome"], "OverMemory");

@@ -3,22 +3,31 @@
 #include <time.h>
 
 #include <algorithm>
-#include <unordered_map>
+#include <functional>
+#include <map>
 
 namespace keisei::guard {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr double kTouchRate = 6e9;  // bytes/s: twice what one core was measured to touch
+// How far above the limit a tree can get that only polling holds, at 3 GB/s of page touching:
+// twice that rate is assumed, so the headroom is never used up before the next look while the wait
+// is not clamped from below. At the lower clamps that leaves 2 ms (pages: 6 MB) or 6 ms (memfds
+// that are written, 18 MB) beyond the limit, and the guard may wake 4 ms late on a busy machine (12
+// MB) and a thread may run for a tick after SIGKILL (4 ms, 12 MB): 42 MB. Where pages may be
+// shared, the exact probe comes on top, 15 ms for 500 MB of small pages (45 MB): so there the 64 MB
+// hold to a limit of 500 MB, and above it 0.1 MB more for each MB.
+constexpr double kTouchRate = 6e9;  // bytes/s
 constexpr std::chrono::nanoseconds kShortest = 2ms;
 constexpr std::chrono::nanoseconds kLongest = 20ms;
-constexpr std::chrono::nanoseconds kShortestScan = 10ms;
-constexpr std::chrono::nanoseconds kLongestScan = 50ms;
+constexpr std::chrono::nanoseconds kShortestScan = 6ms;
+constexpr std::chrono::nanoseconds kLongestScan = 100ms;
 constexpr int kHiddenPatience = 3;  // scans: a table may be unreadable for an instant, during exec
 constexpr std::chrono::nanoseconds kUrgentRest = 20ms;  // at most, where growth was seen
 constexpr std::chrono::nanoseconds kExactRest = 20ms;   // at least, where none was
 constexpr int kExactShare = 4;                          // a rest is so many times the probe's cost
+constexpr std::int64_t kHardlyShared = 98;  // percent of the cheap sum: no doubt that it is true
 constexpr std::chrono::nanoseconds kInheritedRest = 250ms;
 constexpr int kInheritedShare = 20;
 
@@ -59,17 +68,22 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   // Inherited memfds are mapped by whoever reads them; what is shared beyond them counts.
   const Bytes shared =
       sum.shared > Bytes{} ? std::max(Bytes{}, sum.shared - inherited(now)) : Bytes{};
-  sample.memory = settle(sum.anonymous + shared + total(files_), now);
+  scratch_used_ = scratch_ ? view_.used_of_file_system(scratch_->fd) : Bytes{};
+  sample.memory = settle(sum.anonymous + shared + total(files_) + scratch_used_, now);
   sample.descriptors_hidden =
       options_.descriptors_must_be_readable && hidden_in_a_row_ >= kHiddenPatience;
-  count_cpu(sample);
+  if (!next_account_ || now >= *next_account_) {
+    account();
+    next_account_ = now + options_.account_rest;
+  }
+  sample.cpu_seconds = metrics_.cpu_seconds;
+  sample.threads = threads_;
+  sample.io = metrics_.io;
   last_ = sample.memory;
   if (sample.memory > Bytes{}) {  // a process that is just ending has none
     metrics_.peak_memory = std::max(metrics_.peak_memory.value_or(Bytes{}), sample.memory);
   }
-  metrics_.cpu_seconds = std::max(metrics_.cpu_seconds, sample.cpu_seconds);
   metrics_.max_processes = std::max(metrics_.max_processes, sample.processes);
-  metrics_.max_threads = std::max(metrics_.max_threads, sample.threads);
   return sample;
 }
 
@@ -87,43 +101,61 @@ std::chrono::nanoseconds ResourceMonitor::next_interval() const {
 
 ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
   CheapSum sum;
+  by_size_.clear();
   for (const pid_t pid : members_) {
     const std::optional<os::ProcessMemory> memory = view_.memory(pid);
     if (memory) {
       sum.anonymous = sum.anonymous + memory->anonymous;
       sum.shared = sum.shared + memory->shared;
+      by_size_.emplace_back(memory->anonymous + memory->shared, pid);
       metrics_.peak_file_backed = std::max(metrics_.peak_file_backed, memory->file_backed);
-      sample.threads += memory->threads;
       ++sample.processes;
     }
   }
   return sum;
 }
 
-void ResourceMonitor::count_cpu(ResourceSample& sample) {
-  // What has ended was waited for by a member or by the init.
-  double sum = 0;
+void ResourceMonitor::account() {
+  // What has ended was waited for by a member or by the init, and counts there.
+  double cpu_seconds = 0;
+  std::optional<os::ProcessIo> io;
+  const auto add = [&io](const std::optional<os::ProcessIo>& one) {
+    if (one) {
+      const os::ProcessIo before = io.value_or(os::ProcessIo{});
+      io = {.read = before.read + one->read, .written = before.written + one->written};
+    }
+  };
+  threads_ = 0;
+  add(view_.io(options_.root));
   if (const std::optional<os::ProcessStat> init = view_.stat(options_.root)) {
-    sum += init->reaped_cpu_seconds;
+    cpu_seconds += init->reaped_cpu_seconds;
   }
   for (const pid_t pid : members_) {
+    add(view_.io(pid));
     if (const std::optional<os::ProcessStat> stat = view_.stat(pid)) {
-      sum += stat->cpu_seconds + stat->reaped_cpu_seconds;
+      cpu_seconds += stat->cpu_seconds + stat->reaped_cpu_seconds;
+      threads_ += stat->threads;
     }
   }
-  sample.cpu_seconds = std::max(sum, metrics_.cpu_seconds);
+  metrics_.cpu_seconds = std::max(metrics_.cpu_seconds, cpu_seconds);
+  metrics_.max_threads = std::max(metrics_.max_threads, threads_);
+  if (io) {
+    const os::ProcessIo most = metrics_.io.value_or(os::ProcessIo{});
+    metrics_.io = {.read = std::max(most.read, io->read),
+                   .written = std::max(most.written, io->written)};
+  }
 }
 
 void ResourceMonitor::scan_descriptors(MonotonicTime now) {
   next_scan_ = now + pace(options_.memory_limit - last_, kShortestScan, kLongestScan);
   files_.clear();
   bool hidden = false;
-  std::unordered_set<std::uint64_t> seen = options_.shared_inodes;
+  std::set<os::FileId> seen = options_.shared_files;
   for (const pid_t pid : members_) {
     const std::optional<std::vector<os::MemoryFile>> files = view_.memory_files(pid);
     hidden |= !files.has_value();
     for (const os::MemoryFile& file : files.value_or(std::vector<os::MemoryFile>{})) {
-      if (seen.insert(file.inode).second) {
+      if (!in_scratch(file.file) && seen.insert(file.file).second) {
         files_.push_back(file);
       }
     }
@@ -132,14 +164,14 @@ void ResourceMonitor::scan_descriptors(MonotonicTime now) {
 }
 
 Bytes ResourceMonitor::inherited(MonotonicTime now) {
-  if (options_.shared_inodes.empty() || (next_inherited_ && now < *next_inherited_)) {
+  if (options_.shared_files.empty() || (next_inherited_ && now < *next_inherited_)) {
     return inherited_;
   }
   const std::chrono::nanoseconds before = cpu_time();
   inherited_ = {};
   for (const pid_t pid : members_) {
     for (const os::Mapping& mapping : view_.mappings(pid)) {
-      if (options_.shared_inodes.contains(mapping.inode)) {
+      if (options_.shared_files.contains(mapping.file)) {
         inherited_ = inherited_ + mapping.resident - mapping.anonymous;
       }
     }
@@ -152,7 +184,7 @@ Bytes ResourceMonitor::inherited(MonotonicTime now) {
 /// The cheap sum where it is below the limit or counts no page twice; otherwise the exact one,
 /// between two exact probes corrected by the growth since.
 Bytes ResourceMonitor::settle(Bytes cheap, MonotonicTime now) {
-  const bool may_count_twice = members_.size() > 1 || !files_.empty();
+  const bool may_count_twice = members_.size() > 1 || !files_.empty() || scratch_used_ > Bytes{};
   if (cheap <= options_.memory_limit || !may_count_twice) {
     return cheap;
   }
@@ -165,10 +197,11 @@ Bytes ResourceMonitor::settle(Bytes cheap, MonotonicTime now) {
   }
   const MonotonicTime started = MonotonicClock::now();
   const std::chrono::nanoseconds before = cpu_time();
-  Bytes measured = exact();
-  if (measured > options_.memory_limit) {
+  const Exact first = exact(cheap);
+  Bytes measured = first.sum;
+  if (measured > options_.memory_limit && !first.sure) {
     // Sharers that come and go while they are read one by one make a sum that never was.
-    measured = std::min(measured, exact());
+    measured = std::min(measured, exact(cheap).sum);
   }
   exact_cost_ = cpu_time() - before;
   exact_at_ = now + (MonotonicClock::now() - started);
@@ -176,24 +209,33 @@ Bytes ResourceMonitor::settle(Bytes cheap, MonotonicTime now) {
   return measured;
 }
 
-Bytes ResourceMonitor::exact() {
-  Bytes sum;
-  std::unordered_map<std::uint64_t, Bytes> mapped;  // part of each memory file that was counted
-  for (const pid_t pid : members_) {
+/// Largest first: a tree that shares hardly anything is known to be above the limit before all of
+/// it is read, and then counts as the `cheap` sum.
+ResourceMonitor::Exact ResourceMonitor::exact(Bytes cheap) {
+  std::ranges::sort(by_size_, std::greater<>());
+  Bytes sum = scratch_used_;
+  Bytes seen = scratch_used_;          // what the cheap sum has for the same processes
+  std::map<os::FileId, Bytes> mapped;  // part of each memory file that was counted
+  for (const auto& [size, pid] : by_size_) {
     for (const os::Mapping& mapping : view_.mappings(pid)) {
-      const bool file = mapping.inode != 0 && !mapping.shared_memory;
-      if (file || options_.shared_inodes.contains(mapping.inode)) {
+      const bool file =
+          mapping.file.inode != 0 && (!mapping.shared_memory || in_scratch(mapping.file));
+      if (file || options_.shared_files.contains(mapping.file)) {
         sum = sum + mapping.anonymous;
       } else {
         sum = sum + mapping.proportional;
-        mapped[mapping.inode] = mapped[mapping.inode] + mapping.proportional;
+        mapped[mapping.file] = mapped[mapping.file] + mapping.proportional;
       }
+    }
+    seen = seen + size;
+    if (sum > options_.memory_limit && sum.count > seen.count / 100 * kHardlyShared) {
+      return {.sum = std::max(sum, cheap), .sure = true};
     }
   }
   for (const os::MemoryFile& file : files_) {
-    sum = sum + std::max(Bytes{}, file.allocated - mapped[file.inode]);
+    sum = sum + std::max(Bytes{}, file.allocated - mapped[file.file]);
   }
-  return sum;
+  return {.sum = sum};
 }
 
 }  // namespace keisei::guard

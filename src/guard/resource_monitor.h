@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <unordered_set>
+#include <set>
 #include <vector>
 
 #include "base/clock.h"
@@ -19,12 +19,14 @@ namespace keisei::guard {
 
 /// One look at a process tree.
 struct ResourceSample {
-  /// Private memory and shared pages the tree made: each page once above the limit, more often
-  /// (never less) below it. File-backed pages and inherited memfds are not in it.
+  /// Private memory and shared pages the tree made. Above the limit each page once, but for what
+  /// was not read any more when the breach was sure; below it perhaps more often, never less.
+  /// File-backed pages and inherited memfds are not in it.
   Bytes memory;
   double cpu_seconds = 0;  ///< of the whole tree since its start, also of what has ended
   int processes = 0;
   int threads = 0;
+  std::optional<os::ProcessIo> io = std::nullopt;  ///< nothing where nobody may ask
   bool descriptors_hidden = false;  ///< a process hides its descriptor table: memory is unknown
 };
 
@@ -36,13 +38,14 @@ struct PerformanceMetrics {
   double cpu_seconds = 0;
   int max_processes = 0;
   int max_threads = 0;
+  std::optional<os::ProcessIo> io = std::nullopt;
   std::optional<GpuRecord> gpu = std::nullopt;
   std::optional<double> training_impact_percent = std::nullopt;  ///< nothing measures it yet
 };
 
 /// Watches the tree below one init.
 ///   ProcessView -> sample -> ResourceSample (for the judge), PerformanceMetrics (for the record)
-/// Cheap probes at every sample; descriptor tables at most every 10 to 50 ms; the exact and dear
+/// Cheap probes at every sample; descriptor tables at most every 6 to 100 ms; the exact and dear
 /// probe only where the cheap sum is above the limit and may count pages twice. While it stays so,
 /// the probe is repeated, with four times its CPU time and at least 20 ms between two of them: a
 /// page that is copied at last changes no cheap sum.
@@ -52,12 +55,24 @@ class ResourceMonitor {
     pid_t root = 0;      ///< the init; not itself counted
     Bytes memory_limit;  ///< sets the pace
     bool descriptors_must_be_readable = false;
-    std::unordered_set<std::uint64_t> shared_inodes = {};  ///< memfds that were handed in
+    std::set<os::FileId> shared_files = {};  ///< memfds that were handed in
+    /// Between two counts of CPU time, threads and I/O, which nothing but a CPU limit needs often.
+    std::chrono::nanoseconds account_rest = std::chrono::milliseconds(100);
   };
   /// `view` outlives the monitor.
   ResourceMonitor(os::ProcessView& view, Options options);
 
+  /// A file system in memory that only this tree writes to: what is used of it counts. `fd` is open
+  /// while samples are taken.
+  struct Scratch {
+    int fd = -1;
+    std::uint64_t device = 0;
+  };
+  void watch_scratch(Scratch scratch) { scratch_ = scratch; }
+
   [[nodiscard]] ResourceSample sample(MonotonicTime now);
+  /// Counts CPU time, threads and I/O now: before the tree is killed, or when it has just ended.
+  void account();
   /// Asks about the tree as of the last sample. Does not block.
   void note_gpu(os::GpuSampler& sampler, MonotonicTime now);
   /// How long the tree may go unseen: (limit - used) / 6 GB/s, within 2 to 20 ms.
@@ -71,20 +86,31 @@ class ResourceMonitor {
     Bytes anonymous;
     Bytes shared;
   };
+  struct Exact {
+    Bytes sum;
+    bool sure = false;  ///< hardly a page was shared in what was read: sharers could not mislead it
+  };
+  [[nodiscard]] bool in_scratch(const os::FileId& file) const {
+    return scratch_ && file.device == scratch_->device;
+  }
   void scan_descriptors(MonotonicTime now);
-  void count_cpu(ResourceSample& sample);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
-  [[nodiscard]] Bytes exact();
+  [[nodiscard]] Exact exact(Bytes cheap);
   [[nodiscard]] Bytes settle(Bytes cheap, MonotonicTime now);
 
   os::ProcessView& view_;
   const Options options_;
   std::vector<pid_t> members_;
+  std::vector<std::pair<Bytes, pid_t>> by_size_;  // members with what the cheap probe saw
   PerformanceMetrics metrics_;
   GpuAccount gpu_;
   Bytes last_;
+  std::optional<Scratch> scratch_;
+  Bytes scratch_used_;
+  std::optional<MonotonicTime> next_account_;
+  int threads_ = 0;  // at the last account
   // Descriptor tables, as of the last scan.
   std::optional<MonotonicTime> next_scan_;
   std::vector<os::MemoryFile> files_;  // each inode once, inherited ones left out

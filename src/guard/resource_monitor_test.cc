@@ -10,6 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr pid_t kInit = 100;
+constexpr os::FileId kWeights{.device = 1, .inode = 77};
 
 class FakeView : public os::ProcessView {
  public:
@@ -18,9 +19,12 @@ class FakeView : public os::ProcessView {
     os::ProcessStat stat;
     std::optional<std::vector<os::MemoryFile>> files = std::vector<os::MemoryFile>{};
     std::vector<os::Mapping> mappings;
+    std::optional<os::ProcessIo> io = std::nullopt;
   };
   std::map<pid_t, Process> processes;
   os::ProcessStat init;
+  std::optional<os::ProcessIo> init_io;
+  Bytes scratch;
   int descriptor_scans = 0;
   int exact_probes = 0;
 
@@ -39,6 +43,10 @@ class FakeView : public os::ProcessView {
     ++descriptor_scans;
     return processes.at(pid).files;
   }
+  std::optional<os::ProcessIo> io(pid_t pid) override {
+    return pid == kInit ? init_io : processes.at(pid).io;
+  }
+  Bytes used_of_file_system(int) override { return scratch; }
   std::vector<os::Mapping> mappings(pid_t pid) override {
     ++exact_probes;
     return processes.at(pid).mappings;
@@ -52,14 +60,15 @@ class ResourceMonitorTest : public testing::Test {
             {.root = kInit,
              .memory_limit = megabytes(500),
              .descriptors_must_be_readable = true,
-             .shared_inodes = {77}}};
+             .shared_files = {kWeights}}};
   }
   void add(pid_t pid, Bytes anonymous, Bytes shared = {}) {
-    view_.processes[pid].memory = {.anonymous = anonymous, .shared = shared, .threads = 2};
+    view_.processes[pid].memory = {.anonymous = anonymous, .shared = shared};
+    view_.processes[pid].stat.threads = 2;
   }
 
   static os::Mapping weights(Bytes resident) {
-    return {.inode = 77,
+    return {.file = kWeights,
             .shared_memory = true,
             .proportional = resident,
             .anonymous = {},
@@ -82,14 +91,14 @@ TEST_F(ResourceMonitorTest, SumsTheWholeTree) {
 
 TEST_F(ResourceMonitorTest, LeavesOutTheWeightsThatWereHandedIn) {
   add(101, megabytes(5), megabytes(90));
-  view_.processes[101].files = {{.inode = 77, .allocated = megabytes(90)}};
+  view_.processes[101].files = {{.file = kWeights, .allocated = megabytes(90)}};
   view_.processes[101].mappings = {weights(megabytes(90))};
   EXPECT_EQ(monitor().sample(now_).memory, megabytes(5));
 }
 
 TEST_F(ResourceMonitorTest, WeightsThatNobodyMapsGiveNoAllowance) {
   add(101, megabytes(5), megabytes(90));  // shared memory of its own
-  view_.processes[101].files = {{.inode = 77, .allocated = megabytes(90)}};
+  view_.processes[101].files = {{.file = kWeights, .allocated = megabytes(90)}};
   ResourceMonitor watching = monitor();
   EXPECT_EQ(watching.sample(now_).memory, megabytes(95));
   view_.processes[101].mappings = {weights(megabytes(60))};
@@ -100,7 +109,7 @@ TEST_F(ResourceMonitorTest, WeightsThatNobodyMapsGiveNoAllowance) {
 TEST_F(ResourceMonitorTest, SeesMemfdsThatNobodyMapsAndCountsEachOnce) {
   add(101, megabytes(5));
   add(102, megabytes(5));
-  view_.processes[101].files = {{.inode = 9, .allocated = megabytes(300)}};
+  view_.processes[101].files = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(300)}};
   view_.processes[102].files = view_.processes[101].files;
   EXPECT_EQ(monitor().sample(now_).memory, megabytes(310));
 }
@@ -109,7 +118,7 @@ TEST_F(ResourceMonitorTest, MeasuresExactlyBeforeItCallsSharedPagesABreach) {
   for (const pid_t pid : {101, 102, 103}) {  // three forks share 290 MB by copy on write
     add(pid, megabytes(300));
     view_.processes[pid].mappings = {
-        {.inode = 0, .shared_memory = false, .proportional = megabytes(107), .anonymous = {}}};
+        {.shared_memory = false, .proportional = megabytes(107), .anonymous = {}}};
   }
   ResourceMonitor watching = monitor();
   EXPECT_EQ(watching.sample(now_).memory, megabytes(321));
@@ -123,7 +132,7 @@ TEST_F(ResourceMonitorTest, LooksAgainForSharedPagesThatWereCopiedSince) {
   for (const pid_t pid : {101, 102, 103}) {
     add(pid, megabytes(300));
     view_.processes[pid].mappings = {
-        {.inode = 0, .shared_memory = false, .proportional = megabytes(107), .anonymous = {}}};
+        {.shared_memory = false, .proportional = megabytes(107), .anonymous = {}}};
   }
   ResourceMonitor watching = monitor();
   EXPECT_EQ(watching.sample(now_).memory, megabytes(321));
@@ -139,7 +148,7 @@ TEST_F(ResourceMonitorTest, NewForksAreMeasuredAgainAndNotJudgedByTheirCheapSum)
   add(102, megabytes(300));
   for (const pid_t pid : {101, 102, 103}) {
     view_.processes[pid].mappings = {
-        {.inode = 0, .shared_memory = false, .proportional = megabytes(100), .anonymous = {}}};
+        {.shared_memory = false, .proportional = megabytes(100), .anonymous = {}}};
   }
   view_.processes.erase(103);
   ResourceMonitor watching = monitor();
@@ -150,6 +159,15 @@ TEST_F(ResourceMonitorTest, NewForksAreMeasuredAgainAndNotJudgedByTheirCheapSum)
   EXPECT_EQ(watching.sample(now_ + 1s).memory, megabytes(300));
 }
 
+TEST_F(ResourceMonitorTest, ATreeThatSharesNothingNeedNotBeReadToTheEnd) {
+  for (pid_t pid = 101; pid <= 200; ++pid) {
+    add(pid, megabytes(20));
+    view_.processes[pid].mappings = {{.proportional = megabytes(20), .anonymous = megabytes(20)}};
+  }
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(2000));
+  EXPECT_EQ(view_.exact_probes, 26);  // 520 MB are above the limit already
+}
+
 TEST_F(ResourceMonitorTest, ASingleProcessOverTheLimitNeedsNoDearProbe) {
   add(101, megabytes(501));
   EXPECT_EQ(monitor().sample(now_).memory, megabytes(501));
@@ -158,11 +176,17 @@ TEST_F(ResourceMonitorTest, ASingleProcessOverTheLimitNeedsNoDearProbe) {
 
 TEST_F(ResourceMonitorTest, CountsAMappedMemfdOnceInTheExactProbe) {
   add(101, megabytes(5), megabytes(300));
-  view_.processes[101].files = {{.inode = 9, .allocated = megabytes(300)}};
+  view_.processes[101].files = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(300)}};
   view_.processes[101].mappings = {
-      {.inode = 9, .shared_memory = true, .proportional = megabytes(300), .anonymous = {}},
-      {.inode = 0, .shared_memory = false, .proportional = megabytes(5), .anonymous = {}},
-      {.inode = 3, .shared_memory = false, .proportional = megabytes(40), .anonymous = {}}};
+      {.file = {.device = 1, .inode = 9},
+       .shared_memory = true,
+       .proportional = megabytes(300),
+       .anonymous = {}},
+      {.shared_memory = false, .proportional = megabytes(5), .anonymous = {}},
+      {.file = {.device = 8, .inode = 3},
+       .shared_memory = false,
+       .proportional = megabytes(40),
+       .anonymous = {}}};
   EXPECT_EQ(monitor().sample(now_).memory, megabytes(305));
 }
 
@@ -185,7 +209,7 @@ TEST_F(ResourceMonitorTest, ReadsDescriptorTablesAtALowerRate) {
   for (int i = 0; i < 10; ++i) {
     (void)watching.sample(now_ + i * 20ms);
   }
-  EXPECT_EQ(view_.descriptor_scans, 4);  // at 0, 60, 120 and 180 ms: every 50 ms
+  EXPECT_EQ(view_.descriptor_scans, 2);  // at 0 and 100 ms: every 82 ms
 }
 
 TEST_F(ResourceMonitorTest, ATableThatStaysUnreadableIsReported) {
@@ -205,6 +229,42 @@ TEST_F(ResourceMonitorTest, KeepsTheCpuTimeOfWhatHasEnded) {
   EXPECT_DOUBLE_EQ(watching.sample(now_).cpu_seconds, 3);
   view_.processes.clear();  // ended, not yet waited for
   EXPECT_DOUBLE_EQ(watching.sample(now_ + 1s).cpu_seconds, 3);
+}
+
+TEST_F(ResourceMonitorTest, AFileOfTheSameNumberOnAnotherDeviceIsNotTheWeights) {
+  add(101, megabytes(5));
+  view_.processes[101].files = {{.file = {.device = 2, .inode = 77}, .allocated = megabytes(90)},
+                                {.file = {.device = 3, .inode = 77}, .allocated = megabytes(10)}};
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(105));
+}
+
+TEST_F(ResourceMonitorTest, TheScratchCountsOnceAlsoWhereItIsMapped) {
+  add(101, megabytes(5), megabytes(300));
+  view_.scratch = megabytes(300);
+  view_.processes[101].mappings = {{.file = {.device = 40, .inode = 2},
+                                    .shared_memory = false,
+                                    .proportional = megabytes(300),
+                                    .anonymous = {}},
+                                   {.proportional = megabytes(5), .anonymous = megabytes(5)}};
+  ResourceMonitor watching = monitor();
+  watching.watch_scratch({.fd = 7, .device = 40});
+  EXPECT_EQ(watching.sample(now_).memory, megabytes(305));
+  view_.scratch = megabytes(498);
+  EXPECT_EQ(watching.sample(now_ + 1s).memory, megabytes(503));
+}
+
+TEST_F(ResourceMonitorTest, AddsUpIoAndKeepsWhatHasEnded) {
+  ResourceMonitor watching = monitor();
+  add(101, megabytes(1));
+  EXPECT_FALSE(watching.sample(now_).io);  // nobody tells
+  view_.processes[101].io = os::ProcessIo{.read = megabytes(3), .written = megabytes(4)};
+  view_.init_io = os::ProcessIo{.read = megabytes(1), .written = {}};
+  ASSERT_TRUE(watching.sample(now_ + 1s).io);
+  EXPECT_EQ(watching.metrics().io->read, megabytes(4));
+  EXPECT_EQ(watching.metrics().io->written, megabytes(4));
+  view_.processes.clear();  // ended, not yet waited for
+  (void)watching.sample(now_ + 2s);
+  EXPECT_EQ(watching.metrics().io->written, megabytes(4));
 }
 
 TEST_F(ResourceMonitorTest, RemembersTheExtremes) {

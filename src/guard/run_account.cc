@@ -106,6 +106,10 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
   record.timeout_warning_ms = optional_ms(facts.timeout_warning);
   record.peak_memory = metrics.peak_memory.value_or(Bytes{});
   record.cpu_seconds = metrics.cpu_seconds;
+  if (metrics.io) {
+    record.io_read = metrics.io->read;
+    record.io_written = metrics.io->written;
+  }
   record.max_processes = metrics.max_processes;
   record.max_threads = metrics.max_threads;
   record.kill_ms = facts.kill_ms;

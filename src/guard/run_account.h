@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "guard/run_cgroup.h"
 #include "os/gpu.h"
 #include "os/launcher.h"
+#include "os/process_table.h"
 
 namespace keisei::guard {
 
@@ -20,6 +22,7 @@ struct RunContext {
   EvaluationLimits limits;  ///< profile defaults filled in
   EvaluationPerformanceSLA sla;
   RunControl& control;
+  std::shared_ptr<os::ProcessTable> processes;  ///< a dropped run outlives whoever started it
   os::GpuSampler* gpu = nullptr;
   const CgroupRoom* cgroups = nullptr;
   std::chrono::nanoseconds queued{0};

@@ -110,10 +110,10 @@ class Jail {
   /// Last resort where kill_tree() did not help.
   void kill_init();
   [[nodiscard]] std::optional<TreeUsage> reap();
-  /// Stops caring about a tree that SIGKILL does not end.
-  void abandon() {
-    pidfd_.reset();
+  /// Stops caring about a tree that SIGKILL does not end: whoever takes its pidfd reaps it.
+  [[nodiscard]] UniqueFd abandon() {
     scratch_.reset();
+    return std::move(pidfd_);
   }
 
  private:

@@ -1,10 +1,14 @@
 #include "os/process_view.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <memory>
@@ -13,7 +17,7 @@
 namespace keisei::os {
 namespace {
 
-constexpr int kFullScanEvery = 16;  // forget the strangers: a process id may have been used again
+constexpr std::size_t kMostKept = 64;  // descriptors; of processes beyond that, each look opens one
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { closedir(directory); }
@@ -28,9 +32,16 @@ std::optional<int> to_int(const char* name) {
                                                                   : std::nullopt;
 }
 
-/// A zombie with threads has only lost its first one.
-bool dead(const ProcessStat& process) {
-  return process.state == 'X' || (process.state == 'Z' && process.threads <= 1);
+bool host_can_swap() {
+  // «Filename Type Size Used Priority», then a line per device.
+  const std::optional<std::string> swaps = read_proc("/proc/swaps");
+  return !swaps || std::ranges::count(*swaps, '\n') > 1;
+}
+
+std::optional<ProcessPages> read_pages(const UniqueFd& statm) {
+  std::array<char, 128> buffer{};
+  const ssize_t got = pread(statm.get(), buffer.data(), buffer.size(), 0);
+  return got > 0 ? parse_statm({buffer.data(), static_cast<std::size_t>(got)}) : std::nullopt;
 }
 
 std::string directory_of(pid_t pid) { return fmt::format("/proc/{}", pid); }
@@ -66,65 +77,28 @@ std::optional<MemoryFile> memory_file(int directory, const char* entry, int& hid
       fstatat(directory, entry, &status, 0) != 0) {
     return std::nullopt;
   }
-  return MemoryFile{.inode = status.st_ino, .allocated = {status.st_blocks * 512}};
+  return MemoryFile{.file = {.device = status.st_dev, .inode = status.st_ino},
+                    .allocated = {status.st_blocks * 512}};
 }
 
 }  // namespace
 
-ProcfsView::ProcfsView() : ticks_per_second_(static_cast<double>(sysconf(_SC_CLK_TCK))) {}
+ProcfsView::ProcfsView(ProcessTable& table)
+    : table_(table),
+      ticks_per_second_(static_cast<double>(sysconf(_SC_CLK_TCK))),
+      page_bytes_(sysconf(_SC_PAGESIZE)),
+      can_swap_(host_can_swap()) {}
+
+ProcfsView::~ProcfsView() { table_.forget(root_); }
 
 std::vector<pid_t> ProcfsView::descendants(pid_t root) {
-  const std::optional<std::string> load = read_proc("/proc/loadavg");
-  const std::optional<pid_t> newest = load ? parse_newest_pid(*load) : std::nullopt;
-  if (!newest || newest != newest_ || root != root_) {
-    rescan(root);
-    newest_ = newest;
-  }
-  return known_;
-}
-
-std::vector<ProcessStat> ProcfsView::list_unfamiliar(pid_t root, std::unordered_set<pid_t>& still) {
-  std::vector<ProcessStat> unfamiliar;
-  const Directory directory(opendir("/proc"));
-  while (const dirent* entry = directory ? readdir(directory.get()) : nullptr) {
-    const std::optional<pid_t> pid = to_int(entry->d_name);
-    if (!pid || *pid == root) {
-      continue;
-    }
-    if (strangers_.contains(*pid)) {
-      still.insert(*pid);
-    } else if (const std::optional<ProcessStat> found = stat(*pid); found && !dead(*found)) {
-      unfamiliar.push_back(*found);
-    }
-  }
-  return unfamiliar;
-}
-
-void ProcfsView::rescan(pid_t root) {
-  if (root != root_ || ++scans_ % kFullScanEvery == 0) {
-    strangers_.clear();
+  if (root != root_) {
+    table_.forget(root_);
+    kept_.clear();
     root_ = root;
+    table_.watch(root);
   }
-  std::unordered_set<pid_t> strangers;
-  const std::vector<ProcessStat> unfamiliar = list_unfamiliar(root, strangers);
-  std::unordered_set<pid_t> members;
-  std::size_t before = 0;
-  do {  // until no parent link leads to another one
-    before = members.size();
-    for (const ProcessStat& process : unfamiliar) {
-      if (process.parent == root || members.contains(process.parent)) {
-        members.insert(process.pid);
-      }
-    }
-  } while (members.size() != before);
-  for (const ProcessStat& process : unfamiliar) {
-    const bool outside = process.parent <= 2 || strangers.contains(process.parent);
-    if (outside && !members.contains(process.pid)) {
-      strangers.insert(process.pid);
-    }
-  }
-  known_.assign(members.begin(), members.end());
-  strangers_ = std::move(strangers);
+  return table_.descendants(root, MonotonicClock::now());
 }
 
 std::optional<ProcessStat> ProcfsView::stat(pid_t pid) {
@@ -132,7 +106,17 @@ std::optional<ProcessStat> ProcfsView::stat(pid_t pid) {
   return text ? parse_stat(*text, ticks_per_second_) : std::nullopt;
 }
 
-std::optional<ProcessMemory> ProcfsView::memory(pid_t pid) {
+bool ProcfsView::living(pid_t pid) {
+  const std::optional<ProcessStat> process = stat(pid);
+  return process && !ended(*process);
+}
+
+void ProcfsView::drop(pid_t pid) {
+  kept_.erase(pid);
+  table_.drop(pid);
+}
+
+std::optional<ProcessMemory> ProcfsView::whole_memory(pid_t pid) {
   std::optional<std::string> text = read_proc(directory_of(pid) + "/status");
   if (text && text->find("\nState:\tZ") != std::string::npos) {
     if (const std::optional<std::string> thread = thread_directory_of(pid)) {
@@ -140,6 +124,45 @@ std::optional<ProcessMemory> ProcfsView::memory(pid_t pid) {
     }
   }
   return text ? parse_status(*text) : std::nullopt;
+}
+
+std::optional<ProcessMemory> ProcfsView::memory(pid_t pid) {
+  Kept spare;
+  Kept& kept = kept_.size() < kMostKept || kept_.contains(pid) ? kept_[pid] : spare;
+  if (!kept.statm) {
+    kept.statm = UniqueFd(open((directory_of(pid) + "/statm").c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  const bool unreadable = !kept.statm && errno != ENOENT && errno != ESRCH;
+  const std::optional<ProcessPages> pages = read_pages(kept.statm);
+  const bool without_pages = !pages || pages->resident == 0;  // or its first thread has ended
+  if (without_pages && !unreadable && !living(pid)) {
+    drop(pid);
+    return std::nullopt;
+  }
+  if (without_pages || can_swap_ || pages->shared != kept.shared_pages) {
+    const std::optional<ProcessMemory> whole = whole_memory(pid);
+    if (whole && pages) {
+      kept.last = *whole;
+      kept.shared_pages = pages->shared;
+    }
+    return whole;
+  }
+  ProcessMemory memory = kept.last;
+  memory.anonymous = {(pages->resident - pages->shared) * page_bytes_};
+  return memory;
+}
+
+std::optional<ProcessIo> ProcfsView::io(pid_t pid) {
+  const std::optional<std::string> text = read_proc(fmt::format("/proc/{}/io", pid));
+  return text ? parse_io(*text) : std::nullopt;
+}
+
+Bytes ProcfsView::used_of_file_system(int fd) {
+  struct statfs status = {};
+  if (fstatfs(fd, &status) != 0) {
+    return {};
+  }
+  return {static_cast<std::int64_t>(status.f_blocks - status.f_bfree) * status.f_bsize};
 }
 
 std::string ProcfsView::readable_directory(pid_t pid) {

@@ -5,16 +5,18 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
+#include "base/unique_fd.h"
+#include "os/process_table.h"
 #include "os/procfs.h"
 
 namespace keisei::os {
 
 /// A file in memory that a process holds open.
 struct MemoryFile {
-  std::uint64_t inode = 0;
+  FileId file;
   Bytes allocated;
 };
 
@@ -25,37 +27,55 @@ class ProcessView {
   /// Every living process below `root`, without it.
   [[nodiscard]] virtual std::vector<pid_t> descendants(pid_t root) = 0;
   [[nodiscard]] virtual std::optional<ProcessStat> stat(pid_t pid) = 0;
+  /// Without its threads; nothing of a process that has ended.
   [[nodiscard]] virtual std::optional<ProcessMemory> memory(pid_t pid) = 0;
+  /// Nothing where it may not be asked for.
+  [[nodiscard]] virtual std::optional<ProcessIo> io(pid_t pid) = 0;
+  /// What is used of the file system that `fd` is in; nothing where it does not tell.
+  [[nodiscard]] virtual Bytes used_of_file_system(int fd) = 0;
   /// Nothing where the descriptor table of a living process must not be read.
   [[nodiscard]] virtual std::optional<std::vector<MemoryFile>> memory_files(pid_t pid) = 0;
   /// Dear: tens of milliseconds for a large process.
   [[nodiscard]] virtual std::vector<Mapping> mappings(pid_t pid) = 0;
 };
 
-/// /proc of this machine. Looks for new processes only when the newest process id has moved.
+/// /proc of this machine, for one tree. Keeps a descriptor for each process, since opening costs
+/// more than reading; reads the dearer «status» only after pages came or went that are not private,
+/// or where the machine can swap.
 class ProcfsView : public ProcessView {
  public:
-  ProcfsView();
+  /// `table` outlives the view.
+  explicit ProcfsView(ProcessTable& table);
+  ~ProcfsView() override;
+  ProcfsView(const ProcfsView&) = delete;
+  ProcfsView& operator=(const ProcfsView&) = delete;
+
   [[nodiscard]] std::vector<pid_t> descendants(pid_t root) override;
   [[nodiscard]] std::optional<ProcessStat> stat(pid_t pid) override;
   [[nodiscard]] std::optional<ProcessMemory> memory(pid_t pid) override;
+  [[nodiscard]] std::optional<ProcessIo> io(pid_t pid) override;
+  [[nodiscard]] Bytes used_of_file_system(int fd) override;
   [[nodiscard]] std::optional<std::vector<MemoryFile>> memory_files(pid_t pid) override;
   [[nodiscard]] std::vector<Mapping> mappings(pid_t pid) override;
 
  private:
+  struct Kept {
+    UniqueFd statm;
+    std::optional<std::int64_t> shared_pages;  // when `last` was read
+    ProcessMemory last;
+  };
   /// Where to read what a process holds, also when its first thread has ended before the others.
   [[nodiscard]] std::string readable_directory(pid_t pid);
-  void rescan(pid_t root);
-  /// Living processes that are not known strangers; those that are go into `still`.
-  [[nodiscard]] std::vector<ProcessStat> list_unfamiliar(pid_t root,
-                                                         std::unordered_set<pid_t>& still);
+  [[nodiscard]] bool living(pid_t pid);
+  [[nodiscard]] std::optional<ProcessMemory> whole_memory(pid_t pid);
+  void drop(pid_t pid);
 
-  double ticks_per_second_;
+  ProcessTable& table_;
+  const double ticks_per_second_;
+  const std::int64_t page_bytes_;
+  const bool can_swap_;
   pid_t root_ = 0;
-  std::optional<pid_t> newest_;
-  std::vector<pid_t> known_;             // descendants of root_ at the last scan
-  std::unordered_set<pid_t> strangers_;  // seen outside the tree at the last scan
-  int scans_ = 0;
+  std::unordered_map<pid_t, Kept> kept_;
 };
 
 }  // namespace keisei::os

@@ -1,8 +1,10 @@
 #include "os/procfs.h"
 
 #include <fcntl.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -50,6 +52,17 @@ std::optional<std::int64_t> value_of(std::string_view line, std::string_view nam
   return to_number<std::int64_t>(next_word(line));
 }
 
+/// «fd:01», hexadecimal, as st_dev.
+std::uint64_t parse_device(std::string_view text) {
+  unsigned major_number = 0;
+  unsigned minor_number = 0;
+  const std::size_t colon = std::min(text.find(':'), text.size());
+  std::from_chars(text.data(), text.data() + colon, major_number, 16);
+  text.remove_prefix(std::min(colon + 1, text.size()));
+  std::from_chars(text.data(), text.data() + text.size(), minor_number, 16);
+  return makedev(major_number, minor_number);
+}
+
 /// A mapping's first line: «7f..-7f.. rw-p 00000000 00:01 1234   /memfd:x (deleted)».
 std::optional<Mapping> parse_mapping_head(std::string_view line) {
   const std::string_view range = next_word(line);
@@ -58,9 +71,9 @@ std::optional<Mapping> parse_mapping_head(std::string_view line) {
     return std::nullopt;
   }
   next_word(line);  // offset
-  next_word(line);  // device
   Mapping mapping;
-  mapping.inode = to_number<std::uint64_t>(next_word(line)).value_or(0);
+  mapping.file.device = parse_device(next_word(line));
+  mapping.file.inode = to_number<std::uint64_t>(next_word(line)).value_or(0);
   const std::string_view path = next_word(line);
   mapping.shared_memory = path.starts_with("/memfd:") || path.starts_with("/SYSV") ||
                           path.starts_with("/dev/shm/") || path == "/dev/zero";
@@ -99,6 +112,10 @@ std::optional<ProcessStat> parse_stat(std::string_view text, double ticks_per_se
                      .start_ticks = *start};
 }
 
+bool ended(const ProcessStat& process) {
+  return process.state == 'X' || (process.state == 'Z' && process.threads <= 1);
+}
+
 std::optional<ProcessMemory> parse_status(std::string_view text) {
   if (!text.starts_with("Name:")) {
     return std::nullopt;
@@ -120,6 +137,42 @@ std::optional<ProcessMemory> parse_status(std::string_view text) {
     }
   }
   return memory;
+}
+
+std::optional<pid_t> parse_thread_group(std::string_view text) {
+  while (!text.empty()) {
+    if (const auto group = value_of(next_line(text), "Tgid")) {
+      return static_cast<pid_t>(*group);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<ProcessPages> parse_statm(std::string_view text) {
+  next_word(text);  // size
+  const auto resident = to_number<std::int64_t>(next_word(text));
+  const auto shared = to_number<std::int64_t>(next_word(text));
+  if (!resident || !shared) {
+    return std::nullopt;
+  }
+  return ProcessPages{.resident = *resident, .shared = *shared};
+}
+
+std::optional<ProcessIo> parse_io(std::string_view text) {
+  std::optional<std::int64_t> read;
+  std::optional<std::int64_t> written;
+  while (!text.empty()) {
+    const std::string_view line = next_line(text);
+    if (const auto bytes = value_of(line, "read_bytes")) {
+      read = *bytes;
+    } else if (const auto bytes_written = value_of(line, "write_bytes")) {
+      written = *bytes_written;
+    }
+  }
+  if (!read || !written) {
+    return std::nullopt;
+  }
+  return ProcessIo{.read = {*read}, .written = {*written}};
 }
 
 std::optional<pid_t> parse_newest_pid(std::string_view text) {

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,6 +27,9 @@ struct ProcessStat {
 };
 [[nodiscard]] std::optional<ProcessStat> parse_stat(std::string_view text, double ticks_per_second);
 
+/// A zombie with threads has only lost its first one.
+[[nodiscard]] bool ended(const ProcessStat& process);
+
 /// /proc/PID/status. A kernel thread or a zombie has no memory lines: all zero.
 struct ProcessMemory {
   Bytes anonymous;  ///< RssAnon and what of it is swapped out
@@ -35,13 +39,39 @@ struct ProcessMemory {
 };
 [[nodiscard]] std::optional<ProcessMemory> parse_status(std::string_view text);
 
+/// «Tgid» of /proc/ID/status: the process that a thread belongs to.
+[[nodiscard]] std::optional<pid_t> parse_thread_group(std::string_view text);
+
+/// /proc/PID/statm, in pages. A zombie has none.
+struct ProcessPages {
+  std::int64_t resident = 0;
+  std::int64_t shared = 0;  ///< of these, file-backed or shared memory: the rest is private
+};
+[[nodiscard]] std::optional<ProcessPages> parse_statm(std::string_view text);
+
+/// /proc/PID/io: what reached a block device, of the process, its dead threads and every child that
+/// it waited for. Written pages count when they are dirtied, also where the file is gone before
+/// they are on disk; memory file systems count nothing.
+struct ProcessIo {
+  Bytes read;
+  Bytes written;
+};
+[[nodiscard]] std::optional<ProcessIo> parse_io(std::string_view text);
+
+/// A file as the kernel tells files apart.
+struct FileId {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  friend auto operator<=>(const FileId&, const FileId&) = default;
+};
+
 /// The last field of /proc/loadavg: the newest process or thread id. While it stands still, nothing
 /// was forked.
 [[nodiscard]] std::optional<pid_t> parse_newest_pid(std::string_view text);
 
 /// One mapping of /proc/PID/smaps.
 struct Mapping {
-  std::uint64_t inode = 0;  ///< 0: anonymous
+  FileId file = {};  ///< all zero: anonymous
   bool shared_memory = false;
   Bytes proportional;   ///< Pss with SwapPss: what is shared is split among its users
   Bytes anonymous;      ///< private copies, also in a file's mapping

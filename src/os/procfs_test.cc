@@ -6,9 +6,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "os/process_view.h"
@@ -71,11 +74,12 @@ TEST(Procfs, TellsSharedMemoryFromFilesInSmaps) {
       "9000-9100 rw-p 00001000 08:01 77                         /usr/lib/libc.so.6\n"
       "Pss:                  90 kB\nAnonymous:            12 kB\n");
   ASSERT_EQ(mappings.size(), 3U);
-  EXPECT_EQ(mappings[0].inode, 1234U);
+  EXPECT_EQ(mappings[0].file, (FileId{.device = makedev(0, 1), .inode = 1234}));
   EXPECT_TRUE(mappings[0].shared_memory);
   EXPECT_EQ(mappings[0].proportional.count, 208 * 1024);
   EXPECT_EQ(mappings[0].resident.count, 300 * 1024);
-  EXPECT_EQ(mappings[1].inode, 0U);
+  EXPECT_EQ(mappings[1].file, FileId{});
+  EXPECT_EQ(mappings[2].file.device, makedev(8, 1));
   EXPECT_EQ(mappings[1].proportional.count, 16 * 1024);
   EXPECT_FALSE(mappings[2].shared_memory);
   EXPECT_EQ(mappings[2].anonymous.count, 12 * 1024);
@@ -97,7 +101,8 @@ pid_t fork_headless() {
 
 TEST(ProcfsView, SeesWhatAProcessHoldsThatHasLostItsFirstThread) {
   const pid_t child = fork_headless();
-  ProcfsView view;
+  ProcessTable table;
+  ProcfsView view(table);
   while (view.stat(child).value().state != 'Z') {
     std::this_thread::yield();
   }
@@ -112,8 +117,98 @@ TEST(ProcfsView, SeesWhatAProcessHoldsThatHasLostItsFirstThread) {
   waitpid(child, nullptr, 0);
 }
 
+TEST(Procfs, ReadsPagesIoAndTheProcessOfAThread) {
+  const auto pages = parse_statm("765 441 412 5 0 123 0\n");
+  ASSERT_TRUE(pages);
+  EXPECT_EQ(pages->resident, 441);
+  EXPECT_EQ(pages->shared, 412);
+  EXPECT_FALSE(parse_statm("765"));
+  const auto io = parse_io(
+      "rchar: 7000\nwchar: 10\nsyscr: 10\nsyscw: 0\nread_bytes: 4096\nwrite_bytes: 8192\n"
+      "cancelled_write_bytes: 0\n");
+  ASSERT_TRUE(io);
+  EXPECT_EQ(io->read, Bytes{4096});
+  EXPECT_EQ(io->written, Bytes{8192});
+  EXPECT_FALSE(parse_io("read_bytes: 1\n"));
+  EXPECT_EQ(parse_thread_group("Name:\tx\nTgid:\t77\nPid:\t78\n"), 77);
+}
+
+/// A process below this one that lives until told.
+class Sleeper {
+ public:
+  Sleeper() : pid_(fork()) {
+    if (pid_ == 0) {
+      while (true) {
+        pause();
+      }
+    }
+  }
+  ~Sleeper() { end(); }
+  Sleeper(const Sleeper&) = delete;
+  Sleeper& operator=(const Sleeper&) = delete;
+  void end() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+      pid_ = -1;
+    }
+  }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_;
+};
+
+TEST(ProcessTable, SeesWhatIsBornBelowEachRootAndNotTheirThreads) {
+  const auto contains = [](const std::vector<pid_t>& pids, pid_t pid) {
+    return std::ranges::count(pids, pid) == 1;
+  };
+  ProcessTable table;
+  table.watch(getpid());
+  table.watch(getppid());
+  const MonotonicTime now = MonotonicClock::now();
+  (void)table.descendants(getpid(), now);
+  Sleeper first;
+  Sleeper second;
+  std::atomic<pid_t> thread_id = 0;
+  std::jthread thread([&](const std::stop_token& stop) {
+    thread_id = gettid();
+    while (!stop.stop_requested()) {
+      std::this_thread::yield();
+    }
+  });
+  while (thread_id == 0) {
+    std::this_thread::yield();
+  }
+  const std::vector<pid_t> mine = table.descendants(getpid(), now);
+  EXPECT_TRUE(contains(mine, first.pid()));
+  EXPECT_TRUE(contains(mine, second.pid()));
+  EXPECT_FALSE(contains(mine, thread_id));
+  EXPECT_FALSE(contains(table.descendants(getppid(), now), first.pid()));  // a nearer root has it
+  const pid_t ended = first.pid();
+  first.end();
+  table.drop(ended);
+  EXPECT_FALSE(contains(table.descendants(getpid(), now), ended));
+  EXPECT_TRUE(contains(table.descendants(getpid(), now), second.pid()));
+}
+
+TEST(ProcfsView, ForgetsAProcessThatHasEnded) {
+  ProcessTable table;
+  ProcfsView view(table);
+  Sleeper sleeper;
+  const pid_t pid = sleeper.pid();
+  EXPECT_EQ(std::ranges::count(view.descendants(getpid()), pid), 1);
+  ASSERT_TRUE(view.memory(pid));
+  EXPECT_EQ(view.memory(pid)->anonymous, view.memory(pid)->anonymous);
+  EXPECT_TRUE(view.io(pid));
+  sleeper.end();
+  EXPECT_FALSE(view.memory(pid));
+  EXPECT_EQ(std::ranges::count(view.descendants(getpid()), pid), 0);
+}
+
 TEST(ProcfsView, SeesThisProcessAsAChildOfItsParent) {
-  ProcfsView view;
+  ProcessTable table;
+  ProcfsView view(table);
   const std::vector<pid_t> below = view.descendants(getppid());
   EXPECT_NE(std::find(below.begin(), below.end(), getpid()), below.end());
   const auto memory = view.memory(getpid());
