@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kFirstSample = 2ms;         // most of what ends at once is never sampled
+constexpr auto kCommonInterval = 20ms;     // the longest of the monitor's
 constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
 constexpr std::size_t kFewProcesses = 16;  // whose account delays no kill
 constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
@@ -133,12 +134,18 @@ void GuardedTask::step() {
     if (!ending_) {
       look(now);
     }
-    next_sample_ = now + sample_interval(now);
+    next_sample_ = next_sample(now);
   }
   check_end(now);
   if (!done_) {
     wake_.arm(next_wake());
   }
+}
+
+/// Far from the limit all runs look at the same instants: four are one wake-up of the loop.
+MonotonicTime GuardedTask::next_sample(MonotonicTime now) const {
+  const MonotonicTime next = now + sample_interval(now);
+  return next - now < kCommonInterval ? next : next - next.time_since_epoch() % kCommonInterval;
 }
 
 std::chrono::nanoseconds GuardedTask::sample_interval(MonotonicTime now) const {

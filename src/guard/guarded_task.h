@@ -56,6 +56,7 @@ class GuardedTask {
   void kill_all();
   void check_end(MonotonicTime now);
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
+  [[nodiscard]] MonotonicTime next_sample(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime deadline() const;
   [[nodiscard]] MonotonicTime next_wake() const;
 

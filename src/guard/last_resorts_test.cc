@@ -21,7 +21,7 @@ TEST(LastResorts, ATreeThatNeverDiesIsGivenUpAfterFiveSeconds) {
 TEST(LastResorts, AnInitThatSweepsIsKilledItselfOnce) {
   LastResorts resorts(os::Containment::Sweep, kSince);
   EXPECT_EQ(resorts.wake(), kSince + 4s);
-  EXPECT_EQ(resorts.next(kSince + 999ms), Act::Wait);
+  EXPECT_EQ(resorts.next(kSince + 3999ms), Act::Wait);
   EXPECT_EQ(resorts.next(kSince + 4s), Act::KillInit);
   EXPECT_EQ(resorts.next(kSince + 4500ms), Act::Wait);
   EXPECT_EQ(resorts.wake(), kSince + 5s);

@@ -13,15 +13,14 @@ using namespace std::chrono_literals;
 
 // How far above the limit a tree can get that only polling holds, at 3 GB/s of page touching:
 // twice that rate is assumed, so the headroom is never used up before the next look while the wait
-// is not clamped from below. At the lower clamps that leaves 2 ms (pages: 6 MB) or 6 ms (memfds
-// that are written, 18 MB) beyond the limit, and the guard may wake 4 ms late on a busy machine (12
-// MB) and a thread may run for a tick after SIGKILL (4 ms, 12 MB): 42 MB. Where pages may be
-// shared, the exact probe comes on top, 15 ms for 500 MB of small pages (45 MB): so there the 64 MB
-// hold to a limit of 500 MB, and above it 0.1 MB more for each MB.
+// is not clamped from below. At the lower clamps that leaves 2 ms (6 MB) beyond the limit, and the
+// guard may wake 4 ms late on a busy machine (12 MB) and a thread may run for a tick after SIGKILL
+// (4 ms, 12 MB): 30 MB. Where pages may be shared, the exact probe comes on top, 15 ms for 500 MB
+// of small pages (45 MB), and costs 0.1 MB more for each MB above that.
 constexpr double kTouchRate = 6e9;  // bytes/s
 constexpr std::chrono::nanoseconds kShortest = 2ms;
 constexpr std::chrono::nanoseconds kLongest = 20ms;
-constexpr std::chrono::nanoseconds kShortestScan = 6ms;
+constexpr std::chrono::nanoseconds kShortestScan = 2ms;
 constexpr std::chrono::nanoseconds kLongestScan = 100ms;
 constexpr int kHiddenPatience = 3;  // scans: a table may be unreadable for an instant, during exec
 constexpr std::chrono::nanoseconds kUrgentRest = 20ms;  // at most, where growth was seen
@@ -62,14 +61,18 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   ResourceSample sample;
   members_ = view_.descendants(options_.root);
   const CheapSum sum = sum_up(sample);
-  if (!next_scan_ || now >= *next_scan_) {
-    scan_descriptors(now);
+  const bool scan = !next_scan_ || now >= *next_scan_;
+  if (scan) {
+    scan_descriptors();
   }
   // Inherited memfds are mapped by whoever reads them; what is shared beyond them counts.
   const Bytes shared =
       sum.shared > Bytes{} ? std::max(Bytes{}, sum.shared - inherited(now)) : Bytes{};
   scratch_used_ = scratch_ ? view_.used_of_file_system(scratch_->fd) : Bytes{};
   sample.memory = settle(sum.anonymous + shared + total(files_) + scratch_used_, now);
+  if (scan) {  // by what it has found: nothing else sees a memfd that nobody maps
+    next_scan_ = now + pace(options_.memory_limit - sample.memory, kShortestScan, kLongestScan);
+  }
   sample.descriptors_hidden =
       options_.descriptors_must_be_readable && hidden_in_a_row_ >= kHiddenPatience;
   if (!next_account_ || now >= *next_account_) {
@@ -146,8 +149,7 @@ void ResourceMonitor::account() {
   }
 }
 
-void ResourceMonitor::scan_descriptors(MonotonicTime now) {
-  next_scan_ = now + pace(options_.memory_limit - last_, kShortestScan, kLongestScan);
+void ResourceMonitor::scan_descriptors() {
   files_.clear();
   bool hidden = false;
   std::set<os::FileId> seen = options_.shared_files;

@@ -93,7 +93,7 @@ class ResourceMonitor {
   [[nodiscard]] bool in_scratch(const os::FileId& file) const {
     return scratch_ && file.device == scratch_->device;
   }
-  void scan_descriptors(MonotonicTime now);
+  void scan_descriptors();
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
