@@ -210,8 +210,10 @@ TEST_F(Train, EndsEvaluationsOfALearnerThatHangsAndGoesOnWithIt) {
   Program program =
       train({"--set", "training.total_steps=12288", "--set", "evaluation.interval_steps=4096",
              "--set", "evaluation.limits.timeout_s=100"});
-  ASSERT_TRUE(wait_until([this] { return fs::exists(run_ / "evaluations"); }, kLimit))
-      << program.err();
+  const auto evaluated = [this] {
+    return fs::exists(run_ / "evaluations") && !fs::is_empty(run_ / "evaluations");
+  };
+  ASSERT_TRUE(wait_until(evaluated, kLimit)) << program.err();
   const int hung = learner();
   ASSERT_GT(hung, 0);
   ::kill(hung, SIGSTOP);

@@ -165,13 +165,20 @@ TEST(DegradationTrail, KeepsEachStepItsCauseAndItsTime) {
 
 TEST(DegradationTrail, IsRejectedWithTheCauseWhenTheDeferralLastsTooLong) {
   DegradationTrail trail;
-  EXPECT_EQ(trail.take({ServiceLevel::Deferred, "memory"}, 60s, MonotonicTime(1s)).go, Go::Later);
-  EXPECT_EQ(trail.take({ServiceLevel::Deferred, "memory"}, 60s, MonotonicTime(60s)).go, Go::Later);
+  for (auto now = MonotonicTime(1s); now <= MonotonicTime(60s); now += 1s) {
+    EXPECT_EQ(trail.take({ServiceLevel::Deferred, "memory"}, 60s, now).go, Go::Later);
+  }
   const GateAnswer answer = trail.take({ServiceLevel::Deferred, "memory"}, 60s, MonotonicTime(61s));
   EXPECT_EQ(answer.go, Go::Never);
   EXPECT_THAT(answer.cause, HasSubstr("60 s"));
   EXPECT_THAT(answer.cause, HasSubstr("memory"));
   EXPECT_EQ(trail.level(), ServiceLevel::Rejected);
+}
+
+TEST(DegradationTrail, TimeInTheQueueIsNoDeferral) {
+  DegradationTrail trail;
+  EXPECT_EQ(trail.take({ServiceLevel::Deferred, "memory"}, 60s, MonotonicTime(1s)).go, Go::Later);
+  EXPECT_EQ(trail.take({ServiceLevel::Deferred, "memory"}, 60s, MonotonicTime(90s)).go, Go::Later);
 }
 
 class PressureFiles : public testing::Test {

@@ -8,6 +8,7 @@
 namespace keisei::guard {
 namespace {
 
+constexpr std::chrono::seconds kUnasked(2);
 constexpr std::chrono::milliseconds kInterval(250);  // the kernel renews its averages every 2 s
 
 }  // namespace
@@ -46,6 +47,10 @@ GateAnswer DegradationTrail::take(const PressureVerdict& verdict,
     deferred_since_.reset();
     return {};
   }
+  if (asked_ && now - *asked_ > kUnasked) {
+    deferred_since_.reset();  // it stood in the queue, and nobody looked whether the pressure lasts
+  }
+  asked_ = now;
   deferred_since_ = deferred_since_.value_or(now);
   if (now - *deferred_since_ < longest_deferral) {
     return {Go::Later, "deferred: " + verdict.cause};

@@ -52,7 +52,8 @@ class DegradationTrail {
   void enter(ServiceLevel level, std::string cause, MonotonicTime now);
 
   std::vector<DegradationStep> steps_;
-  MonotonicTime since_;  // of the last step
+  MonotonicTime since_;                 // of the last step
+  std::optional<MonotonicTime> asked_;  // last, while deferred
   std::optional<MonotonicTime> deferred_since_;
 };
 

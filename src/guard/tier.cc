@@ -145,6 +145,9 @@ class Lines {
     say(on() && limits_.processes.has_value(), std::move(processes));
     say(on() && limits_.file_size.has_value(), "file size: RLIMIT_FSIZE");
     say(on() && limits_.cpu_percent.has_value(), "cpu: stop and continue on measured time");
+    say(false,
+        "without a cgroup: shared memory that is mapped and in no page table; processor time of "
+        "children that nobody waits for");
   }
 
   void calls_and_network() {

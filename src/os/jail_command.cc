@@ -126,6 +126,8 @@ void arrange_descriptors(const Setup& setup) {
   }
 }
 
+constexpr std::uint64_t kWorkerTimers = 256;  // and queued signals; the account has them once
+
 std::uint32_t limit_resources(const Setup& setup) {
   const JailSpec& spec = setup.spec;
   std::uint32_t held = 0;
@@ -133,6 +135,9 @@ std::uint32_t limit_resources(const Setup& setup) {
   limit(RLIMIT_FSIZE, spec.file_bytes, "RLIMIT_FSIZE");
   limit(RLIMIT_NOFILE, spec.open_files, "RLIMIT_NOFILE");
   limit(RLIMIT_STACK, spec.stack_bytes, "RLIMIT_STACK");
+  if (spec.worker_profile != 0) {
+    limit(RLIMIT_SIGPENDING, kWorkerTimers, "RLIMIT_SIGPENDING");
+  }
   if (setup.containment == Containment::UserPidNamespace && spec.tasks != kNoLimit) {
     limit(RLIMIT_NPROC, spec.tasks, "RLIMIT_NPROC");  // elsewhere it counts the user's other ones
     held |= geteuid() != 0 ? mechanism::kTaskLimit : 0;  // root is not held by it

@@ -109,7 +109,34 @@ constexpr const char* kForbidden[] = {
     "setpriority",
     "quotactl_fd",
     "memfd_secret",
+    // A pipe would hold a huge page for every few bytes.
+    "vmsplice",
+    // Few of them for a whole account.
+    "inotify_init",
+    "inotify_init1",
+    // On a descriptor that was handed in they pass the read-only mounts by, and Landlock.
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "fchmodat2",
+    "chown",
+    "fchown",
+    "lchown",
+    "fchownat",
+    "setxattr",
+    "lsetxattr",
+    "fsetxattr",
+    "removexattr",
+    "lremovexattr",
+    "fremovexattr",
+    "utime",
+    "utimes",
+    "futimesat",
+    "utimensat",
 };
+
+// The kernel drops the upper half of a register that holds an int; a filter must, too.
+constexpr scmp_datum_t kIntArgument = 0xffffffff;
 
 void drop_capabilities() {
   if (geteuid() != 0) {
@@ -148,6 +175,9 @@ void forbid_namespaces(scmp_filter_ctx filter) {
   for (const unsigned long flag : kNamespaces) {
     forbid_where(filter, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
   }
+  // A thread with a descriptor table of its own: the guard reads that of its process.
+  forbid_where(filter, SCMP_SYS(clone),
+               SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_FILES, CLONE_THREAD));
   // Its flags lie behind a pointer that a filter cannot follow; libc then uses clone.
   answer(filter, "clone3", SCMP_ACT_ERRNO(ENOSYS));
 }
@@ -157,7 +187,8 @@ void forbid_namespaces(scmp_filter_ctx filter) {
 void forbid_locks(scmp_filter_ctx filter) {
   answer(filter, "flock", SCMP_ACT_ERRNO(ENOLCK));
   for (const int command : {F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW, F_SETLEASE}) {
-    const scmp_arg_cmp wanted = SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command));
+    const scmp_arg_cmp wanted =
+        SCMP_A1(SCMP_CMP_MASKED_EQ, kIntArgument, static_cast<scmp_datum_t>(command));
     if (seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(ENOLCK), SCMP_SYS(fcntl), 1, &wanted) != 0) {
       die("seccomp rule");
     }
@@ -168,12 +199,11 @@ void forbid_locks(scmp_filter_ctx filter) {
 /// process group, which is killed as a whole, and nobody signals everybody or the init.
 void forbid_leaving(scmp_filter_ctx filter) {
   answer(filter, "setpgid", SCMP_ACT_ERRNO(EPERM));
-  constexpr scmp_datum_t kLow = 0xffffffff;  // a pid_t
   for (const pid_t pid : {pid_t{-1}, getppid()}) {
     const auto number = static_cast<scmp_datum_t>(static_cast<std::uint32_t>(pid));
     for (const int call : {SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill),
                            SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)}) {
-      forbid_where(filter, call, SCMP_A0(SCMP_CMP_MASKED_EQ, kLow, number));
+      forbid_where(filter, call, SCMP_A0(SCMP_CMP_MASKED_EQ, kIntArgument, number));
     }
   }
 }
@@ -196,7 +226,8 @@ void load_filter(const Setup& setup) {
     forbid_leaving(filter);
   }
   forbid_where(filter, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0));  // of another process
-  scmp_arg_cmp undumpable[] = {SCMP_A0(SCMP_CMP_EQ, PR_SET_DUMPABLE), SCMP_A1(SCMP_CMP_EQ, 0)};
+  scmp_arg_cmp undumpable[] = {SCMP_A0(SCMP_CMP_MASKED_EQ, kIntArgument, PR_SET_DUMPABLE),
+                               SCMP_A1(SCMP_CMP_EQ, 0)};
   if (seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 2, undumpable) != 0 ||
       seccomp_load(filter) != 0) {
     die("seccomp");
