@@ -21,6 +21,8 @@
 
 namespace {
 
+constexpr long kHighBit = 1L << 32;  // the kernel drops it from an int
+
 /// The command is leader of its session already; a child could leave it.
 long new_session() {
   const pid_t child = fork();
@@ -74,6 +76,15 @@ const adversary::Attempt kAttempts[] = {
     {"setgroups", [] { return syscall(SYS_setgroups, 0, nullptr); }},  // by capabilities
     {"process_vm_readv",
      [] { return syscall(SYS_process_vm_readv, getpid(), nullptr, 0, nullptr, 0, 0); }},
+    {"vmsplice", [] { return syscall(SYS_vmsplice, -1, nullptr, 0, 0); }},         // else EBADF
+    {"thread with its own descriptors", [] { return clone_into(CLONE_THREAD); }},  // else EINVAL
+    {"lock, high bits", [] { return syscall(SYS_fcntl, -1, F_OFD_SETLK | kHighBit, nullptr); },
+     ENOLCK},  // else EBADF
+    {"PR_SET_DUMPABLE, high bits",
+     [] { return syscall(SYS_prctl, PR_SET_DUMPABLE | kHighBit, 0, 0, 0, 0); }},
+    {"fchmod", [] { return syscall(SYS_fchmod, -1, 0); }},                          // else EBADF
+    {"utimensat", [] { return syscall(SYS_utimensat, -1, nullptr, nullptr, 0); }},  // else EBADF
+    {"inotify", [] { return syscall(SYS_inotify_init1, -1); }},                     // else EINVAL
 };
 
 }  // namespace
