@@ -20,7 +20,8 @@ constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;
 // was preempted in the middle.
 constexpr int kTries = 8;
 
-static_assert(sizeof(keisei_progress) == 128 && kTickOffset == 64);
+static_assert(sizeof(keisei_progress) == 384 && kTickOffset == 64);
+static_assert(kPhases <= KEISEI_PROGRESS_PHASES);
 static_assert(KEISEI_PHASE_IDLE == static_cast<int>(Phase::Idle));
 static_assert(KEISEI_PHASE_ROLLOUT_ENVIRONMENT == static_cast<int>(Phase::RolloutEnvironment));
 static_assert(KEISEI_PHASE_ROLLOUT_INFERENCE == static_cast<int>(Phase::RolloutInference));
@@ -28,15 +29,31 @@ static_assert(KEISEI_PHASE_UPDATE == static_cast<int>(Phase::Update));
 static_assert(KEISEI_PHASE_CHECKPOINT == static_cast<int>(Phase::Checkpoint));
 static_assert(KEISEI_PHASE_EVALUATION_SNAPSHOT == static_cast<int>(Phase::EvaluationSnapshot));
 
-/// The second cache line as it lies in the file.
+/// All behind the first cache line, as it lies in the file.
 struct Tick {
   std::uint64_t sequence;
   std::uint64_t units;
   std::uint64_t time_ns;
   std::uint32_t phase;
-
-  friend bool operator==(const Tick&, const Tick&) = default;
+  std::array<std::uint32_t, 9> reserved;
+  std::array<keisei_phase_total, kPhases> phases;
 };
+static_assert(offsetof(Tick, phases) == offsetof(keisei_progress, phases) - kTickOffset);
+
+bool same(const Tick& a, const Tick& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+
+StepClockReading reading_of(const Tick& tick) {
+  StepClockReading reading{.phase = static_cast<Phase>(tick.phase),
+                           .units = tick.units,
+                           .time = MonotonicTime(std::chrono::nanoseconds(tick.time_ns)),
+                           .ticks = tick.sequence / 2};
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    reading.phases[i] = {.ticks = tick.phases[i].ticks,
+                         .units = tick.phases[i].units,
+                         .time = std::chrono::nanoseconds(tick.phases[i].time_ns)};
+  }
+  return reading;
+}
 
 template <typename T>
 Result<T> read_at(int fd, off_t offset) {
@@ -158,15 +175,12 @@ Result<StepClockReading> StepClockReader::read() {
   KEISEI_TRY(before, read_at<Tick>(fd_.get(), kTickOffset));
   for (int attempt = 0; attempt < kTries; ++attempt) {
     KEISEI_TRY(after, read_at<Tick>(fd_.get(), kTickOffset));
-    if (after == before && after.sequence % 2 == 0) {
+    if (same(after, before) && after.sequence % 2 == 0) {
       if (after.phase > KEISEI_PHASE_EVALUATION_SNAPSHOT) {
         return fail("the training progress names phase {}, which keisei_progress.h does not know",
                     after.phase);
       }
-      last_ = {.phase = static_cast<Phase>(after.phase),
-               .units = after.units,
-               .time = MonotonicTime(std::chrono::nanoseconds(after.time_ns)),
-               .ticks = after.sequence / 2};
+      last_ = reading_of(after);
       break;
     }
     before = after;

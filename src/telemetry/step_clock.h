@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -13,7 +15,7 @@ struct keisei_progress;  // include/keisei_progress.h: the layout, also for C pr
 
 // The learner's progress in shared memory: one writer that waits for nobody, any readers.
 //
-//   learner: StepClockWriter::tick ──> one cache line of a sealed memfd ──> StepClockReader: guard
+//   learner: StepClockWriter::tick ──> two cache lines of a sealed memfd ──> StepClockReader: guard
 namespace keisei::telemetry {
 
 /// What the training thread is busy with; the values are part of the shared layout.
@@ -25,6 +27,8 @@ enum class Phase : std::uint32_t {
   Checkpoint = 4,
   EvaluationSnapshot = 5,
 };
+
+inline constexpr std::size_t kPhases = 6;
 
 /// «idle», «rollout.environment», «rollout.inference», «update», «checkpoint»,
 /// «evaluation_snapshot».
@@ -44,7 +48,8 @@ class StepClockWriter {
   ~StepClockWriter();
 
   /// Publishes the phase that begins now and the units (plies) done so far, with the monotonic
-  /// time. Wait-free, no system call, no allocation: about 25 ns.
+  /// time; what was done since the last tick goes to the total of the phase that ends. Wait-free,
+  /// no system call, no allocation: about 30 ns.
   void tick(Phase phase, std::uint64_t units);
 
   /// Close-on-exec; to be sent or inherited. Lives as long as the writer.
@@ -57,11 +62,21 @@ class StepClockWriter {
   keisei_progress* page_;  // mapped; null after a move
 };
 
+/// What was done in one phase so far, over all stretches of it that have ended.
+struct PhaseTotal {
+  std::uint64_t ticks = 0;
+  std::uint64_t units = 0;
+  std::chrono::nanoseconds time{0};
+
+  friend bool operator==(const PhaseTotal&, const PhaseTotal&) = default;
+};
+
 struct StepClockReading {
   Phase phase = Phase::Idle;
   std::uint64_t units = 0;
   MonotonicTime time;  // of the tick; the epoch before the first one
   std::uint64_t ticks = 0;
+  std::array<PhaseTotal, kPhases> phases = {};  // by Phase
 
   friend bool operator==(const StepClockReading&, const StepClockReading&) = default;
 };

@@ -59,6 +59,33 @@ TEST(StepClock, GoesOnWhereAnEarlierWriterStopped) {
   EXPECT_EQ(reader.read().value().units, 20u);
 }
 
+TEST(StepClock, CountsWhatWasDoneInThePhaseThatATickEnds) {
+  auto writer = StepClockWriter::create().value();
+  auto reader = StepClockReader::attach(duplicate(writer.fd())).value();
+  writer.tick(Phase::RolloutInference, 100);  // before it there is no phase to count for
+  writer.tick(Phase::RolloutInference, 132);
+  writer.tick(Phase::Update, 164);
+  writer.tick(Phase::RolloutInference, 164);
+  const StepClockReading reading = reader.read().value();
+  const PhaseTotal rollout = reading.phases[static_cast<std::size_t>(Phase::RolloutInference)];
+  const PhaseTotal update = reading.phases[static_cast<std::size_t>(Phase::Update)];
+  EXPECT_EQ(rollout.ticks, 2u);
+  EXPECT_EQ(rollout.units, 64u);
+  EXPECT_EQ(update.ticks, 1u);
+  EXPECT_EQ(update.units, 0u);
+  EXPECT_GT(update.time.count(), 0);
+  EXPECT_EQ(reading.phases[static_cast<std::size_t>(Phase::Idle)], PhaseTotal{});
+}
+
+TEST(StepClock, CountsNoUnitsWhereTheyGoBack) {
+  auto writer = StepClockWriter::create().value();
+  auto reader = StepClockReader::attach(duplicate(writer.fd())).value();
+  writer.tick(Phase::Update, 100);
+  writer.tick(Phase::Update, 40);
+  writer.tick(Phase::Update, 50);
+  EXPECT_EQ(reader.read().value().phases[static_cast<std::size_t>(Phase::Update)].units, 10u);
+}
+
 TEST(StepClock, ReaderNeverSeesATornTick) {
   auto writer = StepClockWriter::create().value();
   auto reader = StepClockReader::attach(duplicate(writer.fd())).value();
@@ -115,10 +142,10 @@ TEST(StepClock, RefusesWhatIsNotAProgressRecord) {
   EXPECT_FALSE(StepClockWriter::attach(duplicate(empty.get())).has_value());
   EXPECT_FALSE(StepClockReader::attach(memory_of(keisei_progress{})).has_value());
   keisei_progress newer = initialised();
-  newer.version = 2;
+  newer.version = 3;
   const auto attached = StepClockReader::attach(memory_of(newer));
   ASSERT_FALSE(attached.has_value());
-  EXPECT_NE(attached.error().message.find("version 2"), std::string::npos);
+  EXPECT_NE(attached.error().message.find("version 3"), std::string::npos);
 }
 
 TEST(StepClock, FailsWhenTheFileShrinksOrHoldsAnUnknownPhase) {
