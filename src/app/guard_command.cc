@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "app/guard_options.h"
+#include "app/guarded_training.h"
 #include "app/job_control.h"
 #include "app/record_sink.h"
 #include "base/file.h"
@@ -93,9 +94,13 @@ asio::awaitable<void> run_once(guard::EvaluationPerformanceManager& manager,
 struct Completion {
   asio::posix::stream_descriptor& signals;
   std::exception_ptr& error;
+  GuardedTraining* training;  // may be null
   void operator()(const std::exception_ptr& thrown) const {
     error = thrown;
     signals.cancel();
+    if (training != nullptr) {
+      training->stop();
+    }
   }
 };
 
@@ -104,9 +109,12 @@ struct Answer {
   std::optional<int> cancelled_by;
 };
 
-/// The run's surroundings: the limits, and where there is a terminal, the shell's job.
+/// The run's surroundings: the limits, the training, and where there is a terminal, the shell's
+/// job.
 struct Surroundings {
   guard::EvaluationLimits limits;
+  std::optional<double> impact_limit;
+  std::optional<TrainingSource> training;
   std::optional<os::Front> front;
   std::optional<os::Terminal> terminal;
 };
@@ -122,8 +130,18 @@ Result<Answer> run_guarded(const GuardOptions& options, Surroundings surrounding
   asio::io_context loop(1);
   asio::posix::stream_descriptor signals(loop, signal_fd.release());
   guard::RunControl control;
-  guard::EvaluationPerformanceManager manager(loop.get_executor(), surroundings.limits, {},
-                                              options.slots);
+  std::optional<GuardedTraining> training;
+  if (surroundings.training) {
+    training.emplace(loop.get_executor(), std::move(*surroundings.training),
+                     surroundings.impact_limit, control);
+  }
+  guard::EvaluationPerformanceSLA sla;
+  sla.training_impact_percent =
+      surroundings.impact_limit ? *surroundings.impact_limit * 100 : sla.training_impact_percent;
+  guard::EvaluationPerformanceManager manager(
+      loop.get_executor(), surroundings.limits, sla, options.slots,
+      guard::HostView{
+          .pressure = {}, .gpu = {}, .training = training ? training->governor() : nullptr});
   guard::GuardedCommand command = guarded_command(options);
   std::optional<JobControl> job;
   if (surroundings.front) {
@@ -139,7 +157,7 @@ Result<Answer> run_guarded(const GuardOptions& options, Surroundings surrounding
   std::exception_ptr error;
   asio::co_spawn(loop, forward_signals(route), asio::detached);
   asio::co_spawn(loop, run_once(manager, std::move(command), control, result),
-                 Completion{signals, error});
+                 Completion{signals, error, training ? &*training : nullptr});
   loop.run();
   if (job) {
     job->finish(!error && ended_by_itself(result->record));
@@ -205,9 +223,19 @@ Result<guard::EvaluationLimits> checked_limits(const GuardOptions& options) {
 
 Result<int> run_and_record(const GuardOptions& options) {
   KEISEI_TRY(limits, checked_limits(options));
+  KEISEI_TRY(impact_limit, impact_limit_of(options));
+  std::optional<TrainingSource> training;
+  if (!options.training.empty()) {
+    KEISEI_TRY(source, open_training(options.training));
+    training = std::move(source);
+  }
   KEISEI_TRY_VOID(check_slots(options.slots));
   KEISEI_TRY(sink, RecordSink::open(options.report));
-  Surroundings surroundings{.limits = limits, .front = {}, .terminal = {}};
+  Surroundings surroundings{.limits = limits,
+                            .impact_limit = impact_limit,
+                            .training = std::move(training),
+                            .front = {},
+                            .terminal = {}};
   // A strict command gets no terminal: it could type into it for its user.
   surroundings.terminal = options.strict ? std::nullopt : os::Terminal::controlling();
   if (surroundings.terminal) {
@@ -247,8 +275,11 @@ void add_guard_command(CLI::App& root, CommandAction& chosen) {
   guard->add_option("--cpu", options->cpu, "CPU time of the tree; 100% is one core");
   guard->add_option("--processes", options->processes, "Processes at once");
   guard->add_option("--file-size", options->file_size, "Size of each file it writes");
-  guard->add_option("--training", options->training)->group("");  // refused with a message
-  guard->add_option("--impact", options->impact)->group("");
+  guard->add_option("--training", options->training,
+                    "The training beside it: a progress file (keisei_progress.h) or a process id; "
+                    "the command ends with it");
+  guard->add_option("--impact", options->impact,
+                    "How much of that training it may cost (default: 5%)");
   guard->add_flag("--strict", options->strict,
                   "The worker profile: network, shared memory and escapes are shut too");
   guard->add_option("--slots", options->slots,

@@ -73,12 +73,6 @@ Result<int> parse_count(std::string_view text) {
 
 Result<guard::EvaluationLimits> limits_of(const GuardOptions& options, Bytes host_memory) {
   using Limits = guard::EvaluationLimits;
-  if (!options.training.empty() || !options.impact.empty()) {
-    return usage_error(
-        "{} is not there yet: what a command costs a training is not measured by this version; "
-        "leave it out",
-        options.training.empty() ? "--impact" : "--training");
-  }
   LimitReader reader(host_memory);
   reader.read("--timeout", options.timeout, parse_duration, &Limits::timeout);
   reader.read("--memory", options.memory, parse_size, &Limits::memory);
@@ -92,6 +86,26 @@ Result<guard::EvaluationLimits> limits_of(const GuardOptions& options, Bytes hos
     reader.read("--file-size", options.file_size, parse_size, &Limits::file_size);
   }
   return std::move(reader).limits();
+}
+
+Result<std::optional<double>> impact_limit_of(const GuardOptions& options) {
+  if (options.impact.empty()) {
+    return std::nullopt;
+  }
+  const Result<double> percent = parse_percent(options.impact);
+  if (!percent) {
+    return with_context(percent.error(), fmt::format("--impact '{}'", options.impact));
+  }
+  if (!(*percent > 0 && *percent <= 100)) {
+    return usage_error("--impact '{}': write a share of the training above 0% and at most 100%",
+                       options.impact);
+  }
+  if (options.training.empty()) {
+    return usage_error(
+        "--impact '{}' needs --training FILE or PID: whose time may the command take?",
+        options.impact);
+  }
+  return *percent / 100;
 }
 
 Result<void> check_slots(const std::string& directory) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct GuardOptions {
 /// memory; the message names option, value and what to write.
 [[nodiscard]] Result<guard::EvaluationLimits> limits_of(const GuardOptions& options,
                                                         Bytes host_memory);
+
+/// The share of the training that `--impact` allows; nothing: it was not given. Fails (Usage) on
+/// what cannot be meant, and without --training.
+[[nodiscard]] Result<std::optional<double>> impact_limit_of(const GuardOptions& options);
 
 /// Makes the directory of `--slots` where it is missing. Fails (Usage) where no slot can be kept.
 [[nodiscard]] Result<void> check_slots(const std::string& directory);

@@ -3,8 +3,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <memory>
+#include <vector>
 
+#include "app/options.h"
+#include "base/file.h"
+#include "guard/impact_certificate.h"
 #include "report/summary.h"
 #include "store/run_store.h"
 
@@ -14,6 +19,7 @@ namespace {
 struct ReportArguments {
   std::string run;
   std::string format = "text";
+  bool impact = false;
 };
 
 Result<report::Format> parse_format(std::string_view text) {
@@ -29,10 +35,46 @@ Result<report::Format> parse_format(std::string_view text) {
   return usage_error("--format {}: use text, md or json", text);
 }
 
+/// Makes the certificate of each supervision again, from its raw frames, and holds the last one
+/// against impact.json.
+Result<int> report_impact(const ReportArguments& arguments, const store::RunStore& store,
+                          report::Format format) {
+  const std::filesystem::path run(arguments.run);
+  KEISEI_TRY(options,
+             load_options({.file = run / "config.toml", .environment = {}, .assignments = {}}));
+  KEISEI_TRY(frames, store.frames());
+  const std::vector<guard::ImpactCertificate> certificates =
+      guard::certificates_of(frames, options.evaluation.sla.training_impact_percent / 100);
+  if (certificates.empty()) {
+    return fail("{} has no frames: no training was watched in it", (run / "run.db").string());
+  }
+  for (const guard::ImpactCertificate& certificate : certificates) {
+    fmt::print("{}", format == report::Format::Json ? to_json(certificate) : to_text(certificate));
+  }
+  const Result<std::string> written = read_file(run / "impact.json");
+  if (!written) {
+    fmt::print(stderr, "keisei report: {}; it was made from the frames alone\n",
+               written.error().message);
+    return kAnswerIsNo;
+  }
+  if (*written != to_json(certificates.back())) {
+    fmt::print(
+        stderr,
+        "keisei report: impact.json does NOT agree with the frames in run.db: one of both was "
+        "changed, or the run still goes on\n");
+    return kAnswerIsNo;
+  }
+  fmt::print(stderr, "keisei report: impact.json agrees with the frames to the last digit\n");
+  return kDone;
+}
+
 Result<int> run(const ReportArguments& arguments) {
   KEISEI_TRY(format, parse_format(arguments.format));
   KEISEI_TRY(store,
              store::RunStore::open_read_only(std::filesystem::path(arguments.run) / "run.db"));
+  if (arguments.impact) {
+    return report_impact(arguments, store, format);
+  }
   KEISEI_TRY(history, report::history_of(store, arguments.run));
   fmt::print("{}", report::render(history, format));
   return kDone;
@@ -46,6 +88,9 @@ void add_report_command(CLI::App& root, CommandAction& chosen) {
       root.add_subcommand("report", "Print what a run learned: training, evaluations, SLA");
   command->add_option("run", arguments->run, "run directory")->required();
   command->add_option("--format", arguments->format, "text, md or json")->capture_default_str();
+  command->add_flag("--impact", arguments->impact,
+                    "The certificate of training impact, made again from the raw frames; exit code "
+                    "3 where impact.json says something else");
   command->footer("Example: keisei report runs/20260131T120000Z --format md > report.md");
   command->callback([arguments, &chosen] { chosen = [arguments] { return run(*arguments); }; });
 }

@@ -1,5 +1,6 @@
 #include "app/supervisor.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -15,15 +16,19 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "app/evaluation_settings.h"
 #include "app/progress.h"
+#include "base/file.h"
 #include "eval/evaluation_manager.h"
 #include "guard/heartbeat.h"
+#include "guard/impact_certificate.h"
 #include "guard/performance_manager.h"
+#include "guard/training_governor.h"
 #include "telemetry/step_clock.h"
 
 namespace keisei::app {
@@ -90,10 +95,18 @@ class Supervisor {
   Result<SupervisionEnd> run(const RunDirectory& directory) {
     KEISEI_TRY(limits, limits_from(options_));
     KEISEI_TRY(settings, settings_from(options_, directory.path()));
+    certificate_file_ = directory.path() / "impact.json";
+    governor_.emplace(
+        loop_.get_executor(),
+        guard::TrainingGovernor::Options{
+            .limit = options_.evaluation.sla.training_impact_percent / 100,
+            .seed = guard::random_seed(),
+            .on_frame = [this](const telemetry::FrameRecord& frame) { keep(frame); }});
     guard_.emplace(loop_.get_executor(), limits, sla_from(options_), directory.slots(),
                    guard::HostView{
                        .pressure = {.trainer_threads = static_cast<int>(options_.training.workers)},
-                       .gpu = {}});
+                       .gpu = {},
+                       .training = &*governor_});
     evaluations_.emplace(*guard_, store_, settings);
     progress_.total_steps = options_.training.total_steps;
     progress_.enforcement = options_.evaluation.enforcement.enabled;
@@ -106,6 +119,9 @@ class Supervisor {
     asio::co_spawn(loop_, tick(), on_end());
     asio::co_spawn(loop_, watch_heartbeat(), on_end());
     loop_.run();
+    if (!failure_) {
+      write_certificate();
+    }
     if (failure_) {
       return tl::unexpected<Error>(std::move(*failure_));
     }
@@ -167,13 +183,20 @@ class Supervisor {
     heartbeat_ = {};
     clock_.reset();
     if (hello.step_clock) {
-      auto clock = telemetry::StepClockReader::attach(std::move(hello.step_clock));
-      if (clock) {
-        clock_ = std::move(*clock);
-      } else {
+      auto clock = attach_clock(std::move(hello.step_clock));
+      if (!clock) {
         lose_clock(clock.error());
       }
     }
+  }
+  /// Two readers: the heart is looked at on its own, however the governor fares.
+  Result<void> attach_clock(UniqueFd fd) {
+    UniqueFd second(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    KEISEI_TRY(heart, telemetry::StepClockReader::attach(std::move(fd)));
+    KEISEI_TRY(governed, telemetry::StepClockReader::attach(std::move(second)));
+    clock_ = std::move(heart);
+    governor_->watch(std::move(governed));
+    return {};
   }
   void take(telemetry::UpdateRecord update) {
     progress_.update = update;
@@ -200,12 +223,14 @@ class Supervisor {
   }
   void take(telemetry::FinishedRecord finished) {
     end_ = {.learner_finished = true, .reason = finished.reason};
+    governor_->release();
     say(fmt::format("the learner finished at step {}: {}", finished.step, finished.reason));
   }
   void take(telemetry::Closed /*closed*/) {
     channel_closed_ = true;
     progress_.learner_attached = false;
     held_.clear();
+    governor_->release();
     if (!end_.learner_finished) {
       end_.reason = "the learner was lost: it closed its channel without a last word";
       event(telemetry::LogLevel::Error, "learner_lost", end_.reason);
@@ -300,7 +325,21 @@ class Supervisor {
     event(telemetry::LogLevel::Warning, "no_heartbeat",
           "whether the learner makes progress cannot be seen: " + error.message);
     clock_.reset();
+    governor_->lose_clock();
     release_held();
+  }
+
+  /// From the frames that are kept, so that anybody comes to the same from them. Blocks on the
+  /// disk, so only when the loop is over.
+  void write_certificate() {
+    const guard::ImpactController& controller = governor_->controller();
+    const guard::ImpactCertificate certificate{
+        .supervision = static_cast<std::int64_t>(controller.seed()),
+        .limit = governor_->limit(),
+        .impact = controller.impact().estimate()};
+    if (auto written = write_file_atomically(certificate_file_, to_json(certificate)); !written) {
+      give_up(std::move(written).error());
+    }
   }
 
   void release_held() {
@@ -353,6 +392,7 @@ class Supervisor {
     failure_ = std::move(error);
     evaluations_->cancel_all(guard::Outcome::SupervisorLost, "the supervisor gives up");
     channel_closed_ = true;
+    governor_->stop();
     channel_ready_.cancel();
     signals_.cancel();
     finish_if_done();
@@ -368,6 +408,8 @@ class Supervisor {
   asio::signal_set signals_;
   asio::steady_timer ticker_;
   asio::steady_timer heart_timer_;
+  std::filesystem::path certificate_file_;
+  std::optional<guard::TrainingGovernor> governor_;
   std::optional<guard::EvaluationPerformanceManager> guard_;
   std::optional<eval::EvaluationManager> evaluations_;
 

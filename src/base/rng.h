@@ -13,11 +13,12 @@ namespace keisei {
 /// What random numbers are for: each purpose has 2^56 streams of its own, so that under one seed no
 /// two purposes share a draw.
 enum class Purpose : std::uint8_t {
-  Weights = 1,  // numbered by tensor
-  SelfPlay,     // by game slot
-  Shuffle,      // by epoch since the run began
-  Game,         // of a match, by match and game
-  Opening,      // of a match, by match and pair
+  Weights = 1,   // numbered by tensor
+  SelfPlay,      // by game slot
+  Shuffle,       // by epoch since the run began
+  Game,          // of a match, by match and game
+  Opening,       // of a match, by match and pair
+  ImpactDesign,  // of hold-outs in a training's frames
 };
 
 /// The stream of `purpose` with that number. REQUIRES: number < 2^56.

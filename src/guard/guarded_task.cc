@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <variant>
 
 #include "base/check.h"
 #include "guard/plumbing.h"
 #include "guard/tier.h"
+#include "os/session_weight.h"
 
 namespace keisei::guard {
 namespace {
@@ -94,7 +96,7 @@ void GuardedTask::start() {
       .shared_files = sealed_files(command.fds)};
   if (governed) {
     options.account_rest = {};
-    throttle_.emplace(*context_.limits.cpu_percent, facts_.admitted);
+    cpu_governor_.emplace(*context_.limits.cpu_percent, facts_.admitted);
   }
   monitor_.emplace(view_, std::move(options));
   if (context_.enforced()) {
@@ -108,13 +110,42 @@ void GuardedTask::start() {
     }
   }
   next_sample_ = facts_.admitted + kFirstSample;
+  if (context_.governor != nullptr) {
+    if (context_.enforced()) {
+      context_.governor->attach(*this);
+    } else {
+      context_.governor->change_unpaced(1);
+    }
+    governed_ = true;
+  }
   step();
+}
+
+GuardedTask::~GuardedTask() { leave_governor(); }
+
+void GuardedTask::leave_governor() {
+  if (!std::exchange(governed_, false)) {
+    return;
+  }
+  if (!context_.enforced()) {
+    context_.governor->change_unpaced(-1);
+    return;
+  }
+  context_.governor->detach(*this);
+}
+
+void GuardedTask::be_done() {
+  done_ = true;
+  if (context_.governor != nullptr) {
+    facts_.impact = context_.governor->estimate();
+    leave_governor();
+  }
 }
 
 void GuardedTask::give_up(const std::string& why) {
   facts_.start_failure = Ending{Outcome::StartFailed, why};
+  be_done();
   jail_.reset();
-  done_ = true;
 }
 
 void GuardedTask::step() {
@@ -153,7 +184,7 @@ std::chrono::nanoseconds GuardedTask::sample_interval(MonotonicTime now) const {
   std::chrono::nanoseconds interval =
       std::min(monitor_->next_interval(),
                std::max<std::chrono::nanoseconds>(kFirstSample, now - facts_.admitted));
-  if (throttle_) {
+  if (cpu_governor_) {
     interval = std::min<std::chrono::nanoseconds>(interval, kGovernedInterval);
   }
   return interval;
@@ -199,7 +230,7 @@ void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {
     begin_ending(now);
   };
   const auto main_stopped = [&](const os::JailMainStopped& stopped) {
-    if (stopped.signal != SIGSTOP || !throttle_) {
+    if (stopped.signal != SIGSTOP || !paced_by_guard()) {
       context_.control.note_stopped(stopped.signal);
     }
   };
@@ -241,10 +272,53 @@ void GuardedTask::look(MonotonicTime now) {
     return;
   }
   soft_limits_->look(sample, elapsed);
-  if (throttle_ && !context_.control.suspended()) {
-    throttle_->govern(*jail_, cgroup_, now, sample.cpu_seconds);
+  govern(now, sample.cpu_seconds);
+}
+
+/// Two may want it to stand still: its CPU limit, and the training.
+void GuardedTask::govern(MonotonicTime now, double cpu_seconds) {
+  if (!paced_by_guard() || context_.control.suspended() || ending_ || done_) {
+    return;
+  }
+  if (cpu_governor_) {
+    cpu_allows_ = cpu_governor_->may_run(now, cpu_seconds);
+  }
+  tree_pace_.apply(!cpu_allows_ || training_allows_ == Pace::Stop, *jail_, cgroup_, now,
+                   cpu_seconds);
+  set_weight();
+}
+
+/// Of its own session, where it has one: what the training leaves over, or a full share.
+void GuardedTask::set_weight() {
+  const bool low = training_allows_ == Pace::Slack;
+  if (low != lowered_ && can_slack() && os::set_weight(monitor_->members(), low)) {
+    lowered_ = low;
   }
 }
+
+void GuardedTask::pace(Pace pace) {
+  training_allows_ = pace;
+  if (jail_ && !done_) {
+    govern(MonotonicClock::now(), monitor_->metrics().cpu_seconds);
+  }
+}
+
+double GuardedTask::cpu_seconds() {
+  if (!monitor_) {
+    return 0;
+  }
+  if (!done_ && !ending_) {
+    monitor_->account();
+  }
+  return monitor_->metrics().cpu_seconds;
+}
+
+bool GuardedTask::can_slack() const {
+  return context_.command.session == Session::Own && cgroup_.directory_fd() < 0 &&
+         context_.command.scheduling == Scheduling::Burst && os::sessions_have_weights();
+}
+
+void GuardedTask::end_for(Ending ending) { decide(MonotonicClock::now(), std::move(ending)); }
 
 void GuardedTask::decide(MonotonicTime now, Ending ending) {
   if (ending_) {
@@ -263,6 +337,9 @@ void GuardedTask::kill_all() {
     cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
   }
   jail_->kill_tree(monitor_->members());
+  if (lowered_) {  // to die takes a share of the processor too
+    os::set_weight(monitor_->members(), false);
+  }
 }
 
 void GuardedTask::begin_ending(MonotonicTime now) {
@@ -288,7 +365,7 @@ void GuardedTask::check_end(MonotonicTime now) {
     begin_ending(now);
     report_.read_rest();
     stderr_.read_rest();
-    done_ = true;
+    be_done();
     return;
   }
   if (!ending_) {
@@ -315,14 +392,12 @@ void GuardedTask::give_tree_up() {
                          keisei::to_string(MonotonicClock::now() - ending_->since()), why)};
   facts_.exit.reset();
   survivor_ = jail_->abandon();
-  done_ = true;
+  be_done();
 }
 
 GuardedRun GuardedTask::finish() {
   KEISEI_CHECK(done_, "a run is finished before its end");
-  if (throttle_) {
-    facts_.paused = throttle_->paused(facts_.ended);
-  }
+  facts_.paused = tree_pace_.paused(facts_.ended);
   if (monitor_) {
     facts_.metrics = monitor_->metrics();
   }

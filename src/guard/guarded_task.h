@@ -5,12 +5,14 @@
 #include <string>
 
 #include "base/clock.h"
-#include "guard/cpu_throttle.h"
+#include "guard/cpu_governor.h"
 #include "guard/drain.h"
 #include "guard/last_resorts.h"
 #include "guard/resource_monitor.h"
 #include "guard/run_account.h"
 #include "guard/soft_limits.h"
+#include "guard/training_governor.h"
+#include "guard/tree_pace.h"
 #include "guard/wake_set.h"
 #include "os/launcher.h"
 
@@ -27,9 +29,12 @@ inline constexpr const char* kNoDescriptor =
 ///   start -> [running] -> main process ended, or a breach -> [ending] -> tree gone -> done
 ///
 /// Destruction at any point kills the tree.
-class GuardedTask {
+class GuardedTask final : public PacedTree {
  public:
   explicit GuardedTask(RunContext context);
+  ~GuardedTask() override;
+  GuardedTask(const GuardedTask&) = delete;
+  GuardedTask& operator=(const GuardedTask&) = delete;
 
   [[nodiscard]] int wait_fd() const { return wake_.fd(); }
   void step();
@@ -41,6 +46,12 @@ class GuardedTask {
   [[nodiscard]] UniqueFd take_survivor() { return std::move(survivor_); }
   /// Once, when done.
   [[nodiscard]] GuardedRun finish();
+
+  // For the training's governor.
+  void pace(Pace pace) override;
+  [[nodiscard]] double cpu_seconds() override;
+  [[nodiscard]] bool can_slack() const override;
+  void end_for(Ending ending) override;
 
  private:
   void start();
@@ -55,6 +66,13 @@ class GuardedTask {
   void give_tree_up();
   void kill_all();
   void check_end(MonotonicTime now);
+  void be_done();
+  void leave_governor();
+  [[nodiscard]] bool paced_by_guard() const {
+    return cpu_governor_.has_value() || (governed_ && context_.enforced());
+  }
+  void govern(MonotonicTime now, double cpu_seconds);
+  void set_weight();
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime next_sample(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime deadline() const;
@@ -66,7 +84,12 @@ class GuardedTask {
   Drain stderr_;
   os::ProcfsView view_;
   std::optional<ResourceMonitor> monitor_;
-  std::optional<CpuThrottle> throttle_;
+  std::optional<CpuGovernor> cpu_governor_;
+  TreePace tree_pace_;
+  bool cpu_allows_ = true;
+  Pace training_allows_ = Pace::Burst;
+  bool governed_ = false;
+  bool lowered_ = false;  ///< its weight, as far as it was asked for and done
   std::optional<SoftLimits> soft_limits_;
 
   MonotonicTime next_sample_;

@@ -21,6 +21,7 @@
 #include "guard/pressure_watch.h"
 #include "guard/quarantine.h"
 #include "guard/tier.h"
+#include "guard/training_governor.h"
 
 namespace keisei::guard {
 
@@ -98,7 +99,8 @@ class EvaluationPerformanceManager::Impl {
                                          .queue = limits.queue,
                                          .directory = std::move(slots_directory)}),
         gpu_(std::move(host.gpu)),
-        pressure_(std::move(host.pressure)) {}
+        pressure_(std::move(host.pressure)),
+        training_(host.training) {}
 
   asio::awaitable<GuardedRun> run(GuardedCommand command, RunControl& control) {
     KEISEI_CHECK(!command.argv.empty(), "a guarded run needs a command");
@@ -110,7 +112,12 @@ class EvaluationPerformanceManager::Impl {
                        .control = control,
                        .processes = processes_,
                        .gpu = &gpu_,
-                       .cgroups = &cgroups_};
+                       .cgroups = &cgroups_,
+                       .governor = training_};
+    std::optional<TrainingGovernor::Demand> demand;
+    if (training_ != nullptr && context.enforced()) {
+      demand.emplace(*training_);
+    }
     if (!loop_has_descriptors(executor_)) {
       co_return refused(context, {Outcome::StartFailed, kNoDescriptor});
     }
@@ -135,16 +142,23 @@ class EvaluationPerformanceManager::Impl {
   [[nodiscard]] const Admission& admission() const { return admission_; }
 
  private:
-  /// Says Later while the machine is pressed. Nothing where the command is not to be asked.
+  /// Says Later while the machine is pressed, or the training has nothing to spare. Nothing where
+  /// the command is not to be asked.
   Gate pressure_gate(const GuardedCommand& command, DegradationTrail& trail) {
-    if (command.pressure == PressureResponse::Ignore ||
-        command.enforcement == Enforcement::Disabled) {
+    const bool ignores = command.pressure == PressureResponse::Ignore && training_ == nullptr;
+    if (ignores || command.enforcement == Enforcement::Disabled) {
       return {};
     }
     return [this, &trail, response = command.pressure, adapts = bool(command.adapt)] {
       const MonotonicTime now = MonotonicClock::now();
       PressureVerdict verdict =
           pressure_.level(response, limits_.memory, admission_.running(), now);
+      if (training_ != nullptr) {
+        PressureVerdict training = training_->service();
+        if (training.level > verdict.level) {
+          verdict = std::move(training);
+        }
+      }
       if (!adapts && verdict.level < ServiceLevel::Deferred) {
         verdict = {};
       }
@@ -183,6 +197,7 @@ class EvaluationPerformanceManager::Impl {
   os::GpuSampler gpu_;
   const CgroupRoom cgroups_ = enter_cgroup();
   PressureWatch pressure_;
+  TrainingGovernor* const training_;
   Background background_;  // last: what it has begun ends before the rest goes
 };
 

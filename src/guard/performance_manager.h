@@ -88,10 +88,13 @@ struct GuardedRun {
   std::string stderr_tail;  ///< at most the last 4 KB
 };
 
-/// What the manager reads of its host.
+class TrainingGovernor;
+
+/// What the manager reads of its host, and the training beside which runs go, if there is one.
 struct HostView {
   HostPressure pressure = {};
   os::GpuSources gpu = {};
+  TrainingGovernor* training = nullptr;  ///< outlives the manager; on the same loop
 };
 
 /// The one road on which anything is evaluated:

@@ -29,6 +29,17 @@ MetricVerdict hold_gpu(const std::optional<GpuRecord>& gpu, double limit) {
   return held;
 }
 
+/// By the bound that speaks, in percent; nothing where neither does.
+MetricVerdict hold_impact(const std::optional<ImpactEstimate>& impact, double limit) {
+  if (impact && impact->verdict == ImpactVerdict::Within) {
+    return hold(100 * impact->amortised.upper, limit);
+  }
+  if (impact && impact->verdict == ImpactVerdict::Exceeded) {
+    return hold(100 * impact->amortised.lower, limit);
+  }
+  return hold(std::nullopt, limit);
+}
+
 Result<void> check(double value, double highest, std::string_view name) {
   if (!(value > 0 && value <= highest)) {
     return usage_error("the SLA limit {} is {:g}, but must be above 0{}", name, value,
@@ -67,7 +78,7 @@ SlaReport EvaluationPerformanceSLA::judge(const PerformanceMetrics& metrics) con
   }
   return {.evaluation_latency_ms = hold(metrics.latency_ms, latency_ms),
           .memory_overhead_mb = hold(memory, memory_overhead_mb),
-          .training_impact_percent = hold(metrics.training_impact_percent, training_impact_percent),
+          .training_impact_percent = hold_impact(metrics.impact, training_impact_percent),
           .gpu_utilization_percent = hold_gpu(metrics.gpu, gpu_utilization_percent)};
 }
 

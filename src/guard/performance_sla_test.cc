@@ -20,12 +20,45 @@ ResourceSample sample(Bytes memory, int processes) {
           .descriptors_hidden = false};
 }
 
+ImpactEstimate impact(double estimate, double lower, double upper) {
+  ImpactEstimate all;
+  all.training_s = 100;
+  all.amortised = {.estimate = estimate, .lower = lower, .upper = upper};
+  all.verdict = upper < 0.05    ? ImpactVerdict::Within
+                : lower >= 0.05 ? ImpactVerdict::Exceeded
+                                : ImpactVerdict::Unproven;
+  return all;
+}
+
+TEST(EvaluationPerformanceSLA, HoldsTheImpactsBoundAndNotItsEstimateAgainstTheLimit) {
+  PerformanceMetrics metrics;
+  metrics.impact = impact(0.01, 0.0, 0.049);
+  MetricVerdict held = EvaluationPerformanceSLA{}.judge(metrics).training_impact_percent;
+  EXPECT_EQ(held.verdict, Verdict::Met);
+  EXPECT_DOUBLE_EQ(held.value.value(), 4.9);
+  metrics.impact = impact(0.01, 0.0, 0.051);
+  held = EvaluationPerformanceSLA{}.judge(metrics).training_impact_percent;
+  EXPECT_EQ(held.verdict, Verdict::NotMeasured);
+  EXPECT_FALSE(held.value);
+  metrics.impact = impact(0.2, 0.1, 0.3);
+  held = EvaluationPerformanceSLA{}.judge(metrics).training_impact_percent;
+  EXPECT_EQ(held.verdict, Verdict::Violated);
+  EXPECT_DOUBLE_EQ(held.value.value(), 10);
+}
+
+TEST(EvaluationPerformanceSLA, HasNoImpactWhereTheTrainingWasSilent) {
+  PerformanceMetrics metrics;
+  metrics.impact = impact(0, 0, 0.01);
+  metrics.impact->verdict = ImpactVerdict::Unproven;
+  EXPECT_EQ(EvaluationPerformanceSLA{}.judge(metrics).training_impact_percent.verdict,
+            Verdict::NotMeasured);
+}
+
 TEST(EvaluationPerformanceSLA, ReportsNotMeasuredWhenGpuIsAbsent) {
-  const SlaReport report =
-      EvaluationPerformanceSLA{}.judge({.latency_ms = 1000,
-                                        .peak_memory = megabytes(50),
-                                        .gpu = std::nullopt,
-                                        .training_impact_percent = std::nullopt});
+  const SlaReport report = EvaluationPerformanceSLA{}.judge({.latency_ms = 1000,
+                                                             .peak_memory = megabytes(50),
+                                                             .gpu = std::nullopt,
+                                                             .impact = std::nullopt});
   EXPECT_EQ(report.gpu_utilization_percent.verdict, Verdict::NotMeasured);
   EXPECT_EQ(report.gpu_utilization_percent.value, std::nullopt);
   EXPECT_EQ(report.training_impact_percent.verdict, Verdict::NotMeasured);
@@ -39,7 +72,7 @@ TEST(EvaluationPerformanceSLA, IsViolatedAtTheLimitItself) {
       EvaluationPerformanceSLA{}.judge({.latency_ms = 5000,
                                         .peak_memory = megabytes(500),
                                         .gpu = GpuRecord{.utilization_percent = 80},
-                                        .training_impact_percent = 5});
+                                        .impact = impact(0.06, 0.05, 0.07)});
   EXPECT_EQ(report.evaluation_latency_ms.verdict, Verdict::Violated);
   EXPECT_EQ(report.memory_overhead_mb.verdict, Verdict::Violated);
   EXPECT_EQ(report.gpu_utilization_percent.verdict, Verdict::Violated);

@@ -59,6 +59,23 @@ Json gpu_json(const std::optional<GpuRecord>& gpu) {
   return json;
 }
 
+/// In percent of the training.
+Json impact_json(const std::optional<ImpactEstimate>& impact) {
+  if (!impact) {
+    return {{"estimate", nullptr}, {"bound", nullptr}, {"verdict", "NotMeasured"}};
+  }
+  return {{"estimate", 100 * impact->amortised.estimate},
+          {"bound", 100 * impact->amortised.upper},
+          {"verdict", to_string(impact->verdict)},
+          {"reason", impact->reason},
+          {"while_running",
+           {{"estimate", 100 * impact->while_running.estimate},
+            {"bound", 100 * impact->while_running.upper}}},
+          {"training_s", impact->training_s},
+          {"running_s", impact->running_s},
+          {"blocks", impact->blocks}};
+}
+
 Json cgroup_json(const std::optional<CgroupRecord>& cgroup) {
   if (!cgroup) {
     return nullptr;
@@ -102,7 +119,6 @@ std::string_view to_string(Profile profile) {
 }
 
 std::string to_json(const GuardRecord& record) {
-  const MetricVerdict& impact = record.sla.training_impact_percent;
   const Json json = {
       {"outcome", to_string(record.outcome)},
       {"cause", record.cause},
@@ -123,10 +139,7 @@ std::string to_json(const GuardRecord& record) {
       {"max_threads", record.max_threads},
       {"gpu", gpu_json(record.gpu)},
       {"cgroup", cgroup_json(record.cgroup)},
-      {"training_impact",
-       {{"estimate", optional_json(impact.value)},
-        {"bound", nullptr},
-        {"verdict", to_string(impact.verdict)}}},
+      {"training_impact", impact_json(record.impact)},
       {"sla", sla_json(record.sla)},
       {"profile", to_string(record.profile)},
       {"tier", {{"enforced", record.tier.enforced}, {"not_enforced", record.tier.not_enforced}}},

@@ -12,6 +12,7 @@
 #include "guard/outcome.h"
 #include "guard/performance_sla.h"
 #include "guard/pressure.h"
+#include "guard/training_impact.h"
 
 namespace keisei::guard {
 
@@ -63,6 +64,8 @@ struct GuardRecord {
       std::nullopt;  ///< from the decision to kill until the whole tree was gone
   std::optional<GpuRecord> gpu = std::nullopt;
   std::optional<CgroupRecord> cgroup = std::nullopt;  ///< nothing: not used
+  /// Over all evaluations of its supervisor, up to its end; nothing: no training is watched.
+  std::optional<ImpactEstimate> impact = std::nullopt;
   SlaReport sla;
   Profile profile = Profile::Worker;
   Tier tier;

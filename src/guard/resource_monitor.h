@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "guard/gpu_account.h"
+#include "guard/training_impact.h"
 #include "os/gpu.h"
 #include "os/process_view.h"
 
@@ -40,7 +41,7 @@ struct PerformanceMetrics {
   int max_threads = 0;
   std::optional<os::ProcessIo> io = std::nullopt;
   std::optional<GpuRecord> gpu = std::nullopt;
-  std::optional<double> training_impact_percent = std::nullopt;  ///< nothing measures it yet
+  std::optional<ImpactEstimate> impact = std::nullopt;  ///< nothing: no training is watched
 };
 
 /// Watches the tree below one init.

@@ -75,6 +75,7 @@ PerformanceMetrics final_metrics(const RunFacts& facts) {
     metrics.max_processes = std::max(metrics.max_processes, 1);
     metrics.max_threads = std::max(metrics.max_threads, 1);
   }
+  metrics.impact = facts.impact;
   if (!facts.start_failure) {
     metrics.latency_ms = milliseconds(facts.ended - facts.admitted);
   }
@@ -114,6 +115,7 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
   record.max_threads = metrics.max_threads;
   record.kill_ms = facts.kill_ms;
   record.gpu = metrics.gpu;
+  record.impact = facts.impact;
   record.sla = context.sla.judge(metrics, ending.outcome);
   record.profile = context.command.profile;
   record.tier = describe_tier(context.command, context.limits, facts.hold);

@@ -10,13 +10,14 @@
 #include "guard/performance_manager.h"
 #include "guard/resource_monitor.h"
 #include "guard/run_cgroup.h"
+#include "guard/training_governor.h"
 #include "os/gpu.h"
 #include "os/launcher.h"
 #include "os/process_table.h"
 
 namespace keisei::guard {
 
-/// What stays the same over a run. `gpu` and `cgroups` may be null.
+/// What stays the same over a run. `gpu`, `cgroups` and `governor` may be null.
 struct RunContext {
   GuardedCommand command;
   EvaluationLimits limits;  ///< profile defaults filled in
@@ -25,6 +26,7 @@ struct RunContext {
   std::shared_ptr<os::ProcessTable> processes;  ///< a dropped run outlives whoever started it
   os::GpuSampler* gpu = nullptr;
   const CgroupRoom* cgroups = nullptr;
+  TrainingGovernor* governor = nullptr;  ///< null: there is no training beside it
   std::chrono::nanoseconds queued{0};
 
   [[nodiscard]] bool enforced() const { return command.enforcement == Enforcement::Enabled; }
@@ -46,6 +48,7 @@ struct RunFacts {
   std::optional<std::chrono::nanoseconds> memory_warning = std::nullopt;  ///< when, since admitted
   std::optional<std::chrono::nanoseconds> timeout_warning = std::nullopt;
   std::chrono::nanoseconds paused{0};
+  std::optional<ImpactEstimate> impact = std::nullopt;  ///< at its end
   std::string report = {};
   bool report_overflowed = false;
   std::string stderr_tail = {};

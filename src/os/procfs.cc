@@ -208,6 +208,23 @@ std::vector<Mapping> parse_smaps(std::string_view text) {
   return mappings;
 }
 
+std::optional<double> parse_busy_seconds(std::string_view text, double ticks_per_second) {
+  constexpr std::array<bool, 8> kBusy = {true, true, true, false, false, true, true, true};
+  std::string_view line = next_line(text);
+  if (next_word(line) != "cpu") {
+    return std::nullopt;
+  }
+  double ticks = 0;
+  for (const bool busy : kBusy) {  // user nice system idle iowait irq softirq steal
+    const auto count = to_number<std::uint64_t>(next_word(line));
+    if (!count) {
+      return std::nullopt;
+    }
+    ticks += busy ? static_cast<double>(*count) : 0;
+  }
+  return ticks / ticks_per_second;
+}
+
 std::optional<Bytes> parse_mem_total(std::string_view text) {
   const auto total = value_of(next_line(text), "MemTotal");
   return total ? std::optional(Bytes{*total * 1024}) : std::nullopt;

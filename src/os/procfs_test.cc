@@ -63,6 +63,13 @@ TEST(Procfs, ReadsTheNewestProcessId) {
   EXPECT_EQ(parse_newest_pid("0.00 0.01"), std::nullopt);
 }
 
+TEST(Procfs, CountsWhatTheMachineDidButIdleAndWait) {
+  EXPECT_EQ(parse_busy_seconds("cpu  100 10 50 9000 800 5 6 7 3 2\ncpu0 1 2 3\n", 100), 1.78);
+  EXPECT_EQ(parse_busy_seconds("cpu0 100 10 50 9000 800 5 6 7\n", 100), std::nullopt);
+  EXPECT_EQ(parse_busy_seconds("cpu 1 2 3\n", 100), std::nullopt);
+  EXPECT_EQ(parse_busy_seconds("", 100), std::nullopt);
+}
+
 TEST(Procfs, TellsSharedMemoryFromFilesInSmaps) {
   const auto mappings = parse_smaps(
       "7f00-7f10 rw-s 00000000 00:01 1234                       /memfd:keisei (deleted)\n"

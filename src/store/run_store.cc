@@ -16,6 +16,7 @@ namespace {
 using telemetry::CheckpointRecord;
 using telemetry::EvaluationRecord;
 using telemetry::EventRecord;
+using telemetry::FrameRecord;
 using telemetry::UpdateRecord;
 
 constexpr int kBusyMs = 5000;
@@ -140,6 +141,10 @@ class RunStore::Impl {
   Result<void> add(const EventRecord& record) {
     return write("INSERT INTO events (record) VALUES (?1)", telemetry::to_json(record));
   }
+  Result<void> add(const FrameRecord& record) {
+    return write("INSERT INTO frames (record, supervision, number) VALUES (?1, ?2, ?3)",
+                 telemetry::to_json(record), record.supervision, record.number);
+  }
 
   /// The records that `sql` selects as its only column.
   template <typename Record, typename... Bound>
@@ -259,6 +264,14 @@ Result<std::vector<CheckpointRecord>> RunStore::checkpoints() const {
 
 Result<std::vector<EventRecord>> RunStore::events() const {
   return impl_->read("SELECT record FROM events ORDER BY number", &telemetry::parse_event);
+}
+
+Result<std::vector<FrameRecord>> RunStore::frames() const {
+  // A supervision's first frame is as old as its row.
+  return impl_->read(
+      "SELECT f.record FROM frames f JOIN (SELECT supervision, min(rowid) AS first FROM frames "
+      "GROUP BY supervision) s ON s.supervision = f.supervision ORDER BY s.first, f.number",
+      &telemetry::parse_frame);
 }
 
 }  // namespace keisei::store

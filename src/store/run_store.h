@@ -44,6 +44,8 @@ class RunStore final : public telemetry::RecordSink {
   [[nodiscard]] Result<std::optional<telemetry::UpdateRecord>> last_update() const;
   [[nodiscard]] Result<std::vector<telemetry::CheckpointRecord>> checkpoints() const;
   [[nodiscard]] Result<std::vector<telemetry::EventRecord>> events() const;
+  /// Supervision after supervision, by number.
+  [[nodiscard]] Result<std::vector<telemetry::FrameRecord>> frames() const;
 
  private:
   class Impl;

@@ -67,6 +67,22 @@ class RunStoreTest : public testing::Test {
   std::filesystem::path file_;
 };
 
+TEST_F(RunStoreTest, KeepsFramesSupervisionAfterSupervisionToTheLastDigit) {
+  auto store = RunStore::open(file_).value();
+  telemetry::FrameRecord frame{.supervision = 9, .number = 1, .setting = "on", .cap = 0.1 + 0.2};
+  frame.ticks = {1, 2, 3, 4, 5, 6};
+  ASSERT_TRUE(store.add(frame));
+  frame.number = 2;
+  frame.others_cpu = 1.0 / 3;
+  ASSERT_TRUE(store.add(frame));
+  telemetry::FrameRecord later{.supervision = 4, .number = 1};
+  ASSERT_TRUE(store.add(later));
+  const auto frames = store.frames().value();
+  ASSERT_EQ(frames.size(), 3u);
+  EXPECT_EQ(frames[1], frame);
+  EXPECT_EQ(frames[2], later);
+}
+
 TEST_F(RunStoreTest, GivesBackWhatWasAddedAfterReopening) {
   const CheckpointRecord checkpoint{.step = 100, .path = "checkpoints/100.safetensors"};
   const EventRecord event{.kind = "worker_killed", .message = "over memory"};

@@ -5,7 +5,7 @@
 namespace keisei::store {
 namespace {
 
-constexpr std::array<std::string_view, 1> kMigrations = {R"sql(
+constexpr std::array<std::string_view, 2> kMigrations = {R"sql(
 CREATE TABLE updates (
   number INTEGER PRIMARY KEY,
   record TEXT NOT NULL CHECK (json_valid(record)),
@@ -52,6 +52,18 @@ CREATE TABLE events (
   level TEXT AS (json_extract(record, '$.level')),
   kind TEXT AS (json_extract(record, '$.kind')),
   message TEXT AS (json_extract(record, '$.message'))
+);
+)sql",
+                                                          R"sql(
+CREATE TABLE frames (
+  supervision INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  record TEXT NOT NULL CHECK (json_valid(record)),
+  setting TEXT AS (json_extract(record, '$.setting')),
+  running INTEGER AS (json_extract(record, '$.running')),
+  block INTEGER AS (json_extract(record, '$.block')),
+  discarded TEXT AS (json_extract(record, '$.discarded')),
+  PRIMARY KEY (supervision, number)
 );
 )sql"};
 

@@ -282,6 +282,7 @@ std::string to_json(const SnapshotNotice& record) { return dump(encode(record));
 std::string to_json(const FinishedRecord& record) { return dump(encode(record)); }
 std::string to_json(const EvaluationRecord& record) { return dump(encode(record)); }
 std::string to_json(const EventRecord& record) { return dump(encode(record)); }
+std::string to_json(const FrameRecord& record) { return dump(encode(record)); }
 
 Result<HelloRecord> parse_hello(std::string_view json) {
   return parse_record<HelloRecord>(json, "hello");
@@ -303,6 +304,9 @@ Result<EvaluationRecord> parse_evaluation(std::string_view json) {
 }
 Result<EventRecord> parse_event(std::string_view json) {
   return parse_record<EventRecord>(json, "event");
+}
+Result<FrameRecord> parse_frame(std::string_view json) {
+  return parse_record<FrameRecord>(json, "frame");
 }
 
 std::string_view to_string(LogLevel level) { return name_of(level); }

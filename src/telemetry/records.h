@@ -174,8 +174,36 @@ struct EventRecord {
   friend bool operator==(const EventRecord&, const EventRecord&) = default;
 };
 
+/// A stretch of the training as its step clock showed it, with or without evaluations beside it:
+/// what training impact is estimated from. The frames of one supervision follow each other without
+/// a gap. Times are in ns since its first frame began.
+struct FrameRecord {
+  std::int64_t supervision = 0;  // its seed, which tells the supervisions of one run apart
+  std::int64_t number = 0;       // counted from 1
+  std::int64_t begin_ns = 0;
+  std::int64_t end_ns = 0;
+  std::string setting{};  // «free», «held», «off», «on», «switch»: guard/training_impact.h
+  bool running = false;   // an evaluation could run in it, or had only just been stopped
+  bool burst = true;      // at full weight; else in the slack class
+  bool placebo = false;   // of the negative control: «on» is a name only
+  std::int64_t block = 0;        // 0: of none
+  std::int64_t slot = 0;         // 1 .. slots
+  std::int64_t slots = 0;        // of its block
+  double cap = 0;                // how much faster than the reference the block's hold-out may be
+  std::int64_t measured_ns = 0;  // between the ticks next to its ends
+  std::vector<std::int64_t> ticks{};    // in it, by telemetry::Phase
+  std::vector<std::int64_t> units{};    // the same
+  std::vector<std::int64_t> time_ns{};  // the same
+  double own_cpu = 0;                   // of the evaluations, in CPU seconds
+  double others_cpu = 0;                // of everybody else but the trainer, in CPU seconds
+  std::string discarded{};  // why it is not used, decided before its rate was looked at; or empty
+
+  friend bool operator==(const FrameRecord&, const FrameRecord&) = default;
+};
+
 /// What is kept of a run.
-using Record = std::variant<UpdateRecord, EvaluationRecord, CheckpointRecord, EventRecord>;
+using Record =
+    std::variant<UpdateRecord, EvaluationRecord, CheckpointRecord, EventRecord, FrameRecord>;
 
 [[nodiscard]] std::string to_json(const HelloRecord& record);
 [[nodiscard]] std::string to_json(const UpdateRecord& record);
@@ -184,6 +212,7 @@ using Record = std::variant<UpdateRecord, EvaluationRecord, CheckpointRecord, Ev
 [[nodiscard]] std::string to_json(const FinishedRecord& record);
 [[nodiscard]] std::string to_json(const EvaluationRecord& record);
 [[nodiscard]] std::string to_json(const EventRecord& record);
+[[nodiscard]] std::string to_json(const FrameRecord& record);
 
 [[nodiscard]] Result<HelloRecord> parse_hello(std::string_view json);
 [[nodiscard]] Result<UpdateRecord> parse_update(std::string_view json);
@@ -192,6 +221,7 @@ using Record = std::variant<UpdateRecord, EvaluationRecord, CheckpointRecord, Ev
 [[nodiscard]] Result<FinishedRecord> parse_finished(std::string_view json);
 [[nodiscard]] Result<EvaluationRecord> parse_evaluation(std::string_view json);
 [[nodiscard]] Result<EventRecord> parse_event(std::string_view json);
+[[nodiscard]] Result<FrameRecord> parse_frame(std::string_view json);
 
 [[nodiscard]] std::string_view to_string(LogLevel level);  // «debug», «info», ...
 [[nodiscard]] std::string_view to_string(Verdict verdict);  // «met», «violated», «not_measured»

@@ -1,0 +1,258 @@
+// What evaluations cost a training that uses every core, by the certificate and by an outside
+// check.
+//
+//   impact_real [--seconds S] [--rounds N] [--trainer-threads N] [--case NAME]...
+//
+// Cases, each requested again and again without a pause, down the production road:
+//   evaluation   20 games of a b2c32 network against `random`, keisei-worker
+//   spin         two threads that burn, deaf to signals
+//   stream       one thread that streams through 64 MB
+//   session      two processes in sessions of their own (scheduler groups of full weight)
+//   goodhart     rests after each stop and start, and burns otherwise
+//   unguarded    the two burning threads without the training's protection
+// Per case and round, in random order: S seconds with, and S seconds without evaluations, each
+// beside a fresh training. Prints the loss by the two rates, the certificate of each run, and how
+// much CPU time the evaluations had. Exit 3 where a guarded case loses 5 % or more.
+#include <fmt/format.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/check.h"
+#include "busy_trainer.h"
+#include "eval/evaluation_manager.h"
+#include "guard/impact_certificate.h"
+#include "guard/training_governor.h"
+#include "net/snapshot.h"
+#include "net/spec.h"
+#include "os/program.h"
+#include "telemetry/sink.h"
+
+namespace {
+
+using namespace keisei;
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+
+struct Settings {
+  double seconds = 600;
+  int rounds = 1;
+  int trainer_threads = static_cast<int>(std::thread::hardware_concurrency());
+  std::vector<std::string> cases = {};
+};
+
+/// What the evaluations of one run came to.
+struct Requests {
+  int ended = 0;
+  double cpu_seconds = 0;
+  std::vector<double> latencies = {};
+};
+
+struct RunOutcome {
+  double rate = 0;  // steps per second
+  Requests requests = {};
+  guard::ImpactEstimate impact = {};
+};
+
+class Sink final : public telemetry::RecordSink {
+ public:
+  Result<void> add(const telemetry::Record&) override { return {}; }
+};
+
+guard::GuardedCommand adversary(const std::string& name) {
+  const std::filesystem::path programs =
+      std::filesystem::path("/proc/self/exe").is_absolute()
+          ? std::filesystem::read_symlink("/proc/self/exe").parent_path() / "adversaries"
+          : "";
+  std::vector<std::string> argv = {(programs / name).string()};
+  if (name == "spin") {
+    argv.emplace_back("2");
+  }
+  guard::GuardedCommand command;
+  command.argv = std::move(argv);
+  command.profile = name == "own_session" ? guard::Profile::Command : guard::Profile::Worker;
+  if (command.profile == guard::Profile::Command) {
+    command.fds = {{STDERR_FILENO, STDERR_FILENO}};
+  }
+  return command;
+}
+
+/// One run: a loop, a manager, and whoever asks it without a pause until the time is up.
+class Run {
+ public:
+  Run(std::string name, double length)
+      : name_(std::move(name)), length_(length), governor_(loop_.get_executor(), options()) {}
+
+  RunOutcome go(int trainer_threads) {
+    bench::BusyTrainer trainer(trainer_threads);
+    std::this_thread::sleep_for(500ms);
+    const bool guarded = name_ != "unguarded" && name_ != "none";
+    if (guarded) {
+      governor_.watch(trainer.reader());
+    }
+    manager_.emplace(loop_.get_executor(),
+                     guard::EvaluationLimits{.max_concurrent = 1, .timeout = 20s, .processes = 64},
+                     guard::EvaluationPerformanceSLA{}, std::filesystem::path{},
+                     guard::HostView{.pressure = {.longest_deferral = 1h},
+                                     .gpu = {},
+                                     .training = guarded ? &governor_ : nullptr});
+    const std::uint64_t before = trainer.steps();
+    const MonotonicTime begin = MonotonicClock::now();
+    asio::steady_timer end(loop_, begin + std::chrono::nanoseconds(std::llround(length_ * 1e9)));
+    end.async_wait([this](const boost::system::error_code&) {
+      over_ = true;
+      control_.cancel(guard::Outcome::Cancelled, "the run is over");
+    });
+    if (name_ != "none") {
+      asio::co_spawn(loop_, ask(), [this](const std::exception_ptr&) { governor_.stop(); });
+    }
+    RunOutcome outcome;
+    // The evaluation that the end found at work is the training's loss as well.
+    loop_.run();
+    outcome.rate =
+        static_cast<double>(trainer.steps() - before) / seconds(MonotonicClock::now() - begin);
+    outcome.requests = requests_;
+    outcome.impact = governor_.controller().impact().estimate();
+    return outcome;
+  }
+
+ private:
+  static guard::TrainingGovernor::Options options() {
+    return {.limit = 0.05, .seed = guard::random_seed()};
+  }
+
+  asio::awaitable<void> ask() {
+    if (name_ == "evaluation") {
+      co_return co_await ask_for_evaluations();
+    }
+    const std::string program = name_ == "session"     ? "own_session"
+                                : name_ == "unguarded" ? "spin"
+                                                       : name_;
+    while (!over_) {
+      const guard::GuardedRun run =
+          co_await manager_->run_evaluation_with_safeguards(adversary(program), control_);
+      take(run.record.cpu_seconds, run.record.latency_ms);
+      KEISEI_CHECK(run.record.outcome != guard::Outcome::StartFailed, "{}", run.record.cause);
+    }
+  }
+
+  asio::awaitable<void> ask_for_evaluations() {
+    const net::NetSpec spec = net::parse_net_spec("b2c32").value();
+    const std::vector<float> weights = net::initial_weights(spec, 1);
+    char directory[] = "/tmp/impact-real-XXXXXX";
+    KEISEI_CHECK(mkdtemp(directory) != nullptr, "mkdtemp");
+    Sink sink;
+    eval::EvaluationManager evaluations(*manager_, sink,
+                                        {.opponents = {match::parse_player_spec("random").value()},
+                                         .worker = os::find_program("keisei-worker").value(),
+                                         .run_directory = directory});
+    while (!over_) {
+      auto snapshot = net::Snapshot::from_fd(net::seal_weights(spec, 1, weights).value());
+      auto record = co_await evaluations.evaluate_current_agent(std::move(*snapshot));
+      KEISEI_CHECK(record, "{}", record.error().message);
+      take(record->cpu_seconds, record->latency_ms);
+    }
+    std::filesystem::remove_all(directory);
+  }
+
+  void take(double cpu_seconds, double latency_ms) {
+    ++requests_.ended;
+    requests_.cpu_seconds += cpu_seconds;
+    requests_.latencies.push_back(latency_ms);
+  }
+
+  std::string name_;
+  double length_;
+  asio::io_context loop_{1};
+  guard::TrainingGovernor governor_;
+  std::optional<guard::EvaluationPerformanceManager> manager_;
+  guard::RunControl control_;
+  Requests requests_;
+  bool over_ = false;
+};
+
+double median(std::vector<double> values) {
+  if (values.empty()) {
+    return 0;
+  }
+  std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
+  return values[values.size() / 2];
+}
+
+/// True where the promise was kept.
+bool run_case(const std::string& name, const Settings& settings) {
+  std::mt19937_64 random(std::random_device{}());
+  double with = 0;
+  double without = 0;
+  bool within = true;
+  for (int round = 0; round < settings.rounds; ++round) {
+    const bool with_first = random() % 2 == 0;
+    for (const bool evaluates : {with_first, !with_first}) {
+      const RunOutcome outcome =
+          Run(evaluates ? name : "none", settings.seconds).go(settings.trainer_threads);
+      (evaluates ? with : without) += outcome.rate / settings.rounds;
+      if (!evaluates) {
+        continue;
+      }
+      const guard::ImpactEstimate& impact = outcome.impact;
+      within = within && (name == "unguarded" || impact.verdict == guard::ImpactVerdict::Within);
+      fmt::print(
+          "  {:<10} {:>8} {:>6.2f} % [{:.2f}, {:.2f}]   while running {:>6.2f} % of {:.0f} s, "
+          "{} blocks; {} ended, CPU {:.2f} cores, median latency {:.0f} ms\n",
+          name, name == "unguarded" ? "-" : to_string(impact.verdict),
+          100 * impact.amortised.estimate, 100 * impact.amortised.lower,
+          100 * impact.amortised.upper, 100 * impact.while_running.estimate, impact.running_s,
+          impact.blocks, outcome.requests.ended, outcome.requests.cpu_seconds / settings.seconds,
+          median(outcome.requests.latencies));
+    }
+  }
+  const double loss = 1 - with / without;
+  const bool kept = name == "unguarded" || (within && loss < 0.05);
+  fmt::print("{:<12} outside check: {:.1f} steps/s with, {:.1f} without: {:.2f} % lost: {}\n", name,
+             with, without, 100 * loss,
+             name == "unguarded" ? "nothing was promised"
+             : kept              ? "kept"
+                                 : "NOT kept");
+  std::fflush(stdout);
+  return kept;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings settings;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string_view option = argv[i];
+    if (option == "--seconds") {
+      settings.seconds = std::max(1.0, std::atof(argv[i + 1]));
+    } else if (option == "--rounds") {
+      settings.rounds = std::max(1, std::atoi(argv[i + 1]));
+    } else if (option == "--trainer-threads") {
+      settings.trainer_threads = std::max(1, std::atoi(argv[i + 1]));
+    } else if (option == "--case") {
+      settings.cases.emplace_back(argv[i + 1]);
+    }
+  }
+  if (settings.cases.empty()) {
+    settings.cases = {"evaluation", "spin", "stream", "session", "goodhart", "unguarded"};
+  }
+  bool kept = true;
+  for (const std::string& name : settings.cases) {
+    kept = run_case(name, settings) && kept;
+  }
+  return kept ? 0 : 3;
+}

@@ -1,0 +1,131 @@
+#include "guard/impact_certificate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace keisei::guard {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json share_json(const BoundedShare& share) {
+  return {{"estimate", share.estimate}, {"lower", share.lower}, {"upper", share.upper}};
+}
+
+std::string percent(double share) { return fmt::format("{:.2f} %", 100 * share); }
+
+std::string share_text(const BoundedShare& share) {
+  return fmt::format("{} [{}, {}]", percent(share.estimate), percent(std::max(share.lower, -1.0)),
+                     percent(share.upper));
+}
+
+/// The phase in which evaluations cost most of the training's time.
+std::string critical_path(const ImpactEstimate& impact) {
+  std::string name;
+  double most = 0;
+  for (const auto& [phase, cost] : impact.phases) {
+    const double product = cost.share * cost.loss.value_or(0);
+    if (product > most) {
+      most = product;
+      name = phase;
+    }
+  }
+  return name;
+}
+
+std::int64_t discarded_of(const ImpactEstimate& impact) {
+  std::int64_t count = 0;
+  for (const auto& [reason, frames] : impact.discarded) {
+    count += frames;
+  }
+  return count;
+}
+
+}  // namespace
+
+std::string to_json(const ImpactCertificate& certificate) {
+  const ImpactEstimate& impact = certificate.impact;
+  Json phases = Json::object();
+  for (const auto& [name, phase] : impact.phases) {
+    phases[name] = {{"share", phase.share}, {"loss", phase.loss ? Json(*phase.loss) : nullptr}};
+  }
+  Json discarded = Json::object();
+  for (const auto& [reason, frames] : impact.discarded) {
+    discarded[reason] = frames;
+  }
+  const Json json = {
+      {"seed", certificate.supervision},
+      {"limit", certificate.limit},
+      {"alpha", certificate.alpha},
+      {"verdict", to_string(impact.verdict)},
+      {"reason", impact.reason},
+      {"amortised", share_json(impact.amortised)},
+      {"while_running", share_json(impact.while_running)},
+      {"log_ratio", impact.log_ratio ? Json(*impact.log_ratio) : nullptr},
+      {"training_s", impact.training_s},
+      {"running_s", impact.running_s},
+      {"lost_s_upper", impact.lost_s_upper},
+      {"snapshots_s", impact.snapshots_s},
+      {"aborted_s", impact.aborted_s},
+      {"blocks", impact.blocks},
+      {"on_frames", impact.frames},
+      {"wholly_lost_blocks", impact.wholly_lost},
+      {"discarded_frames", discarded},
+      {"phases", phases},
+      {"critical_path", critical_path(impact)},
+      {"negative_control",
+       {{"blocks", impact.control_blocks}, {"loss", share_json(impact.negative_control)}}}};
+  return json.dump(2) + "\n";
+}
+
+std::vector<ImpactCertificate> certificates_of(std::span<const telemetry::FrameRecord> frames,
+                                               double limit) {
+  std::vector<ImpactCertificate> certificates;
+  for (auto rest = frames; !rest.empty();) {
+    ImpactCertificate certificate{.supervision = rest.front().supervision, .limit = limit};
+    TrainingImpact impact({.limit = limit, .alpha = certificate.alpha});
+    while (!rest.empty() && rest.front().supervision == certificate.supervision) {
+      impact.add(rest.front());
+      rest = rest.subspan(1);
+    }
+    certificate.impact = impact.estimate();
+    certificates.push_back(std::move(certificate));
+  }
+  return certificates;
+}
+
+std::string to_text(const ImpactCertificate& certificate) {
+  const ImpactEstimate& impact = certificate.impact;
+  std::string text = fmt::format(
+      "training impact: {} (limit {}, each bound 95 % at every look)\n"
+      "  of all training   {}   {:.0f} s watched\n"
+      "  while they run    {}   {:.1f} s, {} blocks with {} frames\n",
+      to_string(impact.verdict), percent(certificate.limit), share_text(impact.amortised),
+      impact.training_s, share_text(impact.while_running), impact.running_s, impact.blocks,
+      impact.frames);
+  if (!impact.reason.empty()) {
+    text += fmt::format("  why               {}\n", impact.reason);
+  }
+  for (const auto& [name, phase] : impact.phases) {
+    text += fmt::format("  in {:<14} {}   {} of the training's time\n", name,
+                        phase.loss ? percent(*phase.loss) : "-", percent(phase.share));
+  }
+  if (const std::string path = critical_path(impact); !path.empty()) {
+    text += fmt::format("  critical path     {}\n", path);
+  }
+  text += fmt::format("  negative control  {}   {} blocks in which nothing ran\n",
+                      impact.control_blocks > 0 ? share_text(impact.negative_control) : "-",
+                      impact.control_blocks);
+  text += fmt::format("  snapshots         {:.3f} s of the training thread\n", impact.snapshots_s);
+  text += fmt::format("  discarded         {} frames, before their rates were looked at\n",
+                      discarded_of(impact));
+  for (const auto& [reason, frames] : impact.discarded) {
+    text += fmt::format("    {:>5}  {}\n", frames, reason);
+  }
+  text += fmt::format("  seed              {}\n", certificate.supervision);
+  return text;
+}
+
+}  // namespace keisei::guard

@@ -1,0 +1,377 @@
+#include "guard/impact_controller.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+namespace keisei::guard {
+namespace {
+
+using namespace std::chrono_literals;
+using telemetry::FrameRecord;
+using telemetry::Phase;
+using telemetry::StepClockReading;
+
+constexpr double kShortestFrame = 0.2;  // seconds; shorter slots suffer from the scheduler's grain
+constexpr double kLongestFrame = 2.0;   // within the bucket's capacity
+constexpr double kStepsPerFrame = 20;
+constexpr double kShortestWashout = 0.05;  // seconds after a switch
+constexpr double kFreeFrame = 1.0;
+constexpr double kLongFreeFrame = 5.0;  // when the negative control is done
+constexpr std::int64_t kControlBlocks = 100;
+constexpr auto kNoProgress = 2s;          // without a tick a stretch ends so long after its time
+constexpr auto kShortestSilence = 250ms;  // that stops evaluations: ten slices of the scheduler
+constexpr double kSilentSteps = 10;
+constexpr double kIdleCpu = 0.1;      // CPUs: what stands still uses less
+constexpr double kDisturbance = 0.1;  // CPUs that others use more or less than usual
+constexpr double kGrainCpu = 0.03;    // CPU seconds: the kernel counts in steps of 10 ms
+constexpr double kLearn = 0.1;        // weight of the newest frame in what is ordinary
+constexpr double kSteadyShare = 0.8;  // of the limit: what the budget earns for ever
+constexpr double kLongerThanTypical = 1.3;
+
+double length_s(const FrameRecord& frame) {
+  return static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
+}
+
+std::chrono::nanoseconds from_seconds(double time) {
+  return std::chrono::nanoseconds(std::llround(time * 1e9));
+}
+
+/// Fills in what was done between two readings.
+void take_progress(const StepClockReading& from, const StepClockReading& to, FrameRecord& frame) {
+  frame.measured_ns = (to.time - from.time).count();
+  for (std::size_t i = 0; i < telemetry::kPhases; ++i) {
+    const auto since = [](std::uint64_t now, std::uint64_t then) {
+      return static_cast<std::int64_t>(now - then);
+    };
+    frame.ticks.push_back(since(to.phases[i].ticks, from.phases[i].ticks));
+    frame.units.push_back(since(to.phases[i].units, from.phases[i].units));
+    frame.time_ns.push_back((to.phases[i].time - from.phases[i].time).count());
+  }
+}
+
+/// A trainer that counts wrongly, or lies.
+bool adds_up(const FrameRecord& frame) {
+  const std::int64_t sum = std::accumulate(frame.time_ns.begin(), frame.time_ns.end(), 0LL);
+  const auto negative = [](std::int64_t value) { return value < 0; };
+  return std::abs(sum - frame.measured_ns) <= frame.measured_ns / 100 + 1'000'000 &&
+         std::ranges::none_of(frame.ticks, negative) &&
+         std::ranges::none_of(frame.units, negative) &&
+         std::ranges::none_of(frame.time_ns, negative);
+}
+
+}  // namespace
+
+ImpactController::ImpactController(Options options)
+    : options_(options),
+      random_(options.seed, stream_of(Purpose::ImpactDesign, 0)),
+      impact_({.limit = options.limit}),
+      budget_(options.limit) {}
+
+double ImpactController::frame_s() const {
+  return std::clamp(kStepsPerFrame * tick_s_, kShortestFrame, kLongestFrame);
+}
+
+double ImpactController::washout_s() const {
+  return std::min(std::max(kShortestWashout, tick_s_), kLongestFrame);
+}
+
+std::chrono::nanoseconds ImpactController::silence_limit(Phase phase) const {
+  if (phase == Phase::Checkpoint || phase == Phase::Idle) {
+    return 60s;
+  }
+  return std::max<std::chrono::nanoseconds>(kShortestSilence, from_seconds(kSilentSteps * tick_s_));
+}
+
+/// An on-slot, and the switches around it where evaluations stand still now, as if all were lost.
+bool ImpactController::affordable() const {
+  const double switches = run_ ? 0 : 2 * washout_s();
+  return budget_.credit() - open_block_extra_s_ >= frame_s() + switches;
+}
+
+double ImpactController::predicted_charge() const {
+  const double switches = 2 * washout_s();
+  return std::max(frame_s() + switches,
+                  impact_.upper_while_running() * (kLongerThanTypical * typical_s_ + switches));
+}
+
+/// Full weight where it costs no more than is earned, or where the credit covers the rest of an
+/// ordinary evaluation.
+bool ImpactController::chooses_burst(bool can_slack) const {
+  const double loss = impact_.expected_loss(true);
+  if (!can_slack || loss <= kSteadyShare * options_.limit) {
+    return true;
+  }
+  const double rest = kLongerThanTypical * typical_s_ - used_s_;
+  return rest > 0 && budget_.credit() >= loss * rest;
+}
+
+void ImpactController::note_end() {
+  if (used_s_ > 0) {
+    typical_s_ += 0.3 * (used_s_ - typical_s_);
+  }
+  used_s_ = 0;
+}
+
+ImpactEstimate ImpactController::estimate(MonotonicTime now) const {
+  const bool running = stretch_ && (stretch_->running || stretch_->unpaced);
+  return impact_.estimate(running ? std::max(0.0, seconds(now - stretch_->begin)) : 0);
+}
+
+std::vector<FrameRecord> ImpactController::take_frames() { return std::exchange(frames_, {}); }
+
+ImpactOrder ImpactController::observe(const ImpactObservation& seen) {
+  if (!stretch_) {
+    begin({.setting = setting::kFree}, seen, kShortestFrame);
+    origin_ = stretch_->begin;
+  }
+  stretch_->unpaced |= seen.unpaced > 0;
+  cut_short(seen);
+  while (over(seen)) {
+    close(seen);
+    next(seen);
+  }
+  return {.run = run_ && seen.demand > 0, .burst = burst_, .look_again = next_look(seen)};
+}
+
+void ImpactController::begin(Stretch stretch, const ImpactObservation& seen, double length) {
+  const bool ticked = seen.progress && seen.progress->ticks > 0;
+  const bool at_tick = ticked && (!stretch_ || seen.progress->ticks != stretch_->reading.ticks);
+  stretch.at_tick = at_tick || (ticked && !stretch_);
+  stretch.reading = seen.progress.value_or(StepClockReading{});
+  stretch.begin = stretch.at_tick ? stretch.reading.time : seen.now;
+  stretch.planned_s = length;
+  // A switch counts from the order, which comes after the tick.
+  const bool is_switch = stretch.setting == setting::kSwitch;
+  stretch.due = (is_switch ? seen.now : stretch.begin) + from_seconds(length);
+  stretch.own_cpu = seen.own_cpu;
+  stretch.others_cpu = seen.others_cpu;
+  stretch_ = stretch;
+}
+
+bool ImpactController::over(const ImpactObservation& seen) const {
+  if (seen.now < stretch_->due) {
+    return false;
+  }
+  const bool ticked = seen.progress && seen.progress->ticks != stretch_->reading.ticks;
+  if (!ticked) {
+    return seen.now >= stretch_->due + kNoProgress;
+  }
+  return stretch_->setting != setting::kSwitch || seen.progress->time >= stretch_->due;
+}
+
+/// What happened in the middle of a stretch and does not wait for its end.
+void ImpactController::cut_short(const ImpactObservation& seen) {
+  Stretch& now = *stretch_;
+  const bool waits = now.setting == setting::kFree || now.placebo;
+  if ((waits && seen.demand > 0) ||
+      (now.setting == setting::kOn && !now.placebo && seen.demand == 0)) {
+    now.cut = now.cut || seen.now < now.due;
+    now.due = std::min(now.due, seen.now);
+  }
+  if (run_ && seen.progress && seen.progress->ticks > 0 &&
+      seen.now - std::max(seen.progress->time, now.begin) > silence_limit(seen.progress->phase)) {
+    run_ = false;
+    vetoed_ = true;
+    block_.reset();
+    now.due = std::min(now.due, seen.now);
+  }
+}
+
+std::string ImpactController::why_discarded(const ImpactObservation& seen,
+                                            const FrameRecord& frame) {
+  const Stretch& ended = *stretch_;
+  const double length = length_s(frame);
+  if (!seen.progress || seen.progress->ticks == ended.reading.ticks) {
+    return std::string(discard::kNoProgress);
+  }
+  if (ended.unpaced) {
+    return "an evaluation ran without enforcement";
+  }
+  if (!ended.at_tick) {
+    return "it began without a tick";
+  }
+  if (seen.progress->units < ended.reading.units) {
+    return "progress went back";
+  }
+  if (seen.progress->time > seen.now + 5ms || !adds_up(frame)) {
+    return "progress does not add up";
+  }
+  if (ended.cut && length < 0.5 * frame_s()) {
+    return "too short";
+  }
+  if (!frame.running && seen.demand > 0 && frame.own_cpu > kIdleCpu * length + kGrainCpu) {
+    return std::string(discard::kNotStopped);
+  }
+  if (others_ &&
+      std::abs(frame.others_cpu / length - *others_) > kDisturbance + kGrainCpu / length) {
+    return "disturbed by other processes";
+  }
+  return "";
+}
+
+void ImpactController::close(const ImpactObservation& seen) {
+  const Stretch& ended = *stretch_;
+  const bool ticked = seen.progress && seen.progress->ticks != ended.reading.ticks;
+  const MonotonicTime end = ticked ? std::max(seen.progress->time, ended.begin) : seen.now;
+  FrameRecord frame{.supervision = static_cast<std::int64_t>(options_.seed),
+                    .number = ++number_,
+                    .begin_ns = (ended.begin - *origin_).count(),
+                    .end_ns = (end - *origin_).count(),
+                    .setting = std::string(ended.setting),
+                    .running = ended.running || ended.unpaced,
+                    .burst = ended.burst,
+                    .placebo = ended.placebo,
+                    .block = ended.slot.block,
+                    .slot = ended.slot.number,
+                    .slots = ended.slot.slots,
+                    .cap = ended.slot.cap,
+                    .own_cpu = seen.own_cpu - ended.own_cpu,
+                    .others_cpu = seen.others_cpu - ended.others_cpu};
+  take_progress(ended.reading, ticked ? *seen.progress : ended.reading, frame);
+  if (end <= ended.begin) {
+    return;  // of no length: two ticks within the clock's grain
+  }
+  if (ended.setting != setting::kSwitch) {
+    frame.discarded = why_discarded(seen, frame);
+  }
+  learn(frame);
+  const std::optional<double> loss = impact_.loss_of(frame);
+  impact_.add(frame);
+  const ImpactEstimate estimate = impact_.estimate();
+  budget_.update(estimate.training_s, estimate.lost_s_upper);
+  if (frame.setting == setting::kOn && frame.running && loss) {
+    open_block_extra_s_ += std::max(0.0, *loss - estimate.while_running.upper) * length_s(frame);
+  }
+  if (frame.running) {
+    used_s_ += length_s(frame);
+  }
+  if (!block_ || block_->next > block_->slots) {
+    open_block_extra_s_ = 0;
+  }
+  frames_.push_back(std::move(frame));
+}
+
+/// What is ordinary without evaluations.
+void ImpactController::learn(const FrameRecord& frame) {
+  if (frame.discarded == discard::kNotStopped) {
+    ++not_stopped_;
+  } else if (!frame.running && frame.discarded.empty()) {
+    not_stopped_ = 0;
+  }
+  const double length = length_s(frame);
+  if (frame.running || length <= 0 || frame.setting == setting::kSwitch) {
+    return;
+  }
+  const double others = frame.others_cpu / length;
+  others_ = others_ ? *others_ + kLearn * (others - *others_) : others;
+  const std::int64_t ticks = std::accumulate(frame.ticks.begin(), frame.ticks.end(), 0LL);
+  if (ticks > 0 && frame.discarded.empty()) {
+    const double tick = static_cast<double>(frame.measured_ns) * 1e-9 / static_cast<double>(ticks);
+    tick_s_ = tick_s_ > 0 ? tick_s_ + kLearn * (tick - tick_s_) : tick;
+  }
+}
+
+void ImpactController::next(const ImpactObservation& seen) {
+  if (seen.demand > 0) {
+    next_with_demand(seen);
+  } else {
+    next_without_demand(seen);
+  }
+}
+
+/// Time in which nobody asks: for an open block's hold-out, for the control, for the reference.
+void ImpactController::next_without_demand(const ImpactObservation& seen) {
+  if (run_) {
+    run_ = false;
+    return begin({.setting = setting::kSwitch, .running = true, .burst = burst_}, seen,
+                 washout_s());
+  }
+  if (block_ && !block_->placebo) {
+    if (block_->next == block_->hold_out) {
+      return begin_slot(seen);
+    }
+    return begin({.setting = setting::kFree}, seen, kFreeFrame);
+  }
+  const bool controls =
+      impact_.has_reference() && impact_.estimate().control_blocks < kControlBlocks;
+  if (!controls) {
+    return begin({.setting = setting::kFree}, seen,
+                 impact_.has_reference() ? kLongFreeFrame : kShortestFrame);
+  }
+  if (!block_) {
+    open_block(true);
+  }
+  begin_slot(seen);
+}
+
+void ImpactController::hold(const ImpactObservation& seen) {
+  block_.reset();
+  open_block_extra_s_ = 0;
+  if (run_) {
+    run_ = false;
+    return begin({.setting = setting::kSwitch, .running = true, .burst = burst_}, seen,
+                 washout_s());
+  }
+  begin({.setting = setting::kHeld}, seen, frame_s());
+}
+
+void ImpactController::next_with_demand(const ImpactObservation& seen) {
+  if (block_ && block_->placebo) {
+    block_.reset();
+  }
+  if (std::exchange(vetoed_, false) || !impact_.has_reference() || (!block_ && !affordable())) {
+    return hold(seen);
+  }
+  if (!block_) {
+    open_block(false);
+    burst_ = chooses_burst(seen.can_slack);
+  }
+  const bool on = block_->next != block_->hold_out;
+  if (on && !affordable()) {
+    return hold(seen);
+  }
+  if (on != run_) {
+    run_ = on;
+    return begin({.setting = setting::kSwitch, .running = true, .burst = burst_}, seen,
+                 washout_s());
+  }
+  begin_slot(seen);
+}
+
+void ImpactController::open_block(bool placebo) {
+  const BlockPlan plan = placebo ? BlockPlan{} : impact_.plan();
+  block_ = Block{.id = ++blocks_,
+                 .slots = plan.slots,
+                 .hold_out = 1 + random_.below(static_cast<std::uint32_t>(plan.slots)),
+                 .next = 1,
+                 .cap = plan.cap,
+                 .placebo = placebo};
+  open_block_extra_s_ = 0;
+}
+
+void ImpactController::begin_slot(const ImpactObservation& seen) {
+  Block& block = *block_;
+  const bool on = block.next != block.hold_out;
+  begin({.setting = on ? setting::kOn : setting::kOff,
+         .running = on && !block.placebo,
+         .burst = burst_,
+         .placebo = block.placebo,
+         .slot = {block.id, block.next, block.slots, block.cap}},
+        seen, frame_s());
+  if (block.next++ == block.slots) {
+    block_.reset();
+  }
+}
+
+MonotonicTime ImpactController::next_look(const ImpactObservation& seen) const {
+  const auto tick = std::clamp<std::chrono::nanoseconds>(from_seconds(tick_s_), 5ms, 100ms);
+  MonotonicTime look = std::max(stretch_->due, seen.now + tick);
+  if (run_) {
+    look = std::min(look, seen.now + kShortestSilence / 2);
+  }
+  return look;
+}
+
+}  // namespace keisei::guard

@@ -1,0 +1,147 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "guard/impact_budget.h"
+#include "guard/training_impact.h"
+#include "telemetry/records.h"
+#include "telemetry/step_clock.h"
+
+namespace keisei::guard {
+
+/// What is known at one instant. CPU times are in seconds since some beginning.
+struct ImpactObservation {
+  MonotonicTime now;
+  std::optional<telemetry::StepClockReading> progress;  ///< nothing: it cannot be read
+  int demand = 0;          ///< evaluations that run, or wait for their start
+  int unpaced = 0;         ///< evaluations that run and cannot be stopped: enforcement is off
+  double own_cpu = 0;      ///< of all evaluations so far
+  double others_cpu = 0;   ///< of all but them, the training and the supervisor
+  bool can_slack = false;  ///< their weight can be lowered
+};
+
+/// What evaluations may do until the next look.
+struct ImpactOrder {
+  bool run = false;
+  bool burst = true;  ///< at full weight; else in the slack class
+  MonotonicTime look_again;
+};
+
+/// Cuts the training into frames, draws the hold-outs, and decides when evaluations run:
+///
+///   ImpactObservation -> observe() -> ImpactOrder, FrameRecords -> TrainingImpact -> ImpactBudget
+///
+/// Evaluations run only in the on-slots of blocks, and a slot begins only where the credit covers
+/// it as if everything were lost in it. At full weight while the credit covers what such an
+/// evaluation has cost so far, else in the slack class. A silence of the training stops them at
+/// once. Without evaluations it goes on with blocks that nobody runs in (the negative control),
+/// then with long frames. Pure but for the seed. One thread.
+class ImpactController {
+ public:
+  struct Options {
+    double limit = 0.05;  ///< share of the training that may be lost
+    std::uint64_t seed = 0;
+  };
+  explicit ImpactController(Options options);
+
+  [[nodiscard]] ImpactOrder observe(const ImpactObservation& seen);
+  /// An evaluation has been admitted, or has ended.
+  void note_start() { used_s_ = 0; }
+  void note_end();
+  /// The frames that have ended since the last call.
+  [[nodiscard]] std::vector<telemetry::FrameRecord> take_frames();
+
+  [[nodiscard]] const TrainingImpact& impact() const { return impact_; }
+  /// Up to `now`.
+  [[nodiscard]] ImpactEstimate estimate(MonotonicTime now) const;
+  [[nodiscard]] double credit() const { return budget_.credit(); }
+  /// How long until the credit is that much, if nothing runs; at most ImpactBudget::kCapacity.
+  [[nodiscard]] double seconds_until(double credit) const { return budget_.seconds_until(credit); }
+  /// What an ordinary evaluation at full weight would be charged with, to the best of our
+  /// knowledge.
+  [[nodiscard]] double predicted_charge() const;
+  /// Hold-outs in a row in which an evaluation that was told to stand still used the CPU.
+  [[nodiscard]] int not_stopped_in_a_row() const { return not_stopped_; }
+  [[nodiscard]] std::uint64_t seed() const { return options_.seed; }
+
+ private:
+  struct Slot {
+    std::int64_t block = 0;
+    std::int64_t number = 0;
+    std::int64_t slots = 0;
+    double cap = 0;
+  };
+  struct Stretch {
+    std::string_view setting = setting::kFree;
+    bool running = false;
+    bool burst = true;
+    bool placebo = false;
+    Slot slot = {};
+    bool at_tick = false;  ///< begins with one
+    MonotonicTime begin = {};
+    MonotonicTime due = {};
+    double planned_s = 0;
+    bool cut = false;  ///< it ends before its time
+    bool unpaced = false;
+    telemetry::StepClockReading reading = {};
+    double own_cpu = 0;
+    double others_cpu = 0;
+  };
+  struct Block {
+    std::int64_t id = 0;
+    std::int64_t slots = 0;
+    std::int64_t hold_out = 0;  ///< 1 .. slots
+    std::int64_t next = 1;
+    double cap = 0;
+    bool placebo = false;
+  };
+
+  void begin(Stretch stretch, const ImpactObservation& seen, double length_s);
+  [[nodiscard]] bool over(const ImpactObservation& seen) const;
+  void cut_short(const ImpactObservation& seen);
+  void close(const ImpactObservation& seen);
+  [[nodiscard]] std::string why_discarded(const ImpactObservation& seen,
+                                          const telemetry::FrameRecord& frame);
+  void learn(const telemetry::FrameRecord& frame);
+  void next(const ImpactObservation& seen);
+  void next_without_demand(const ImpactObservation& seen);
+  void next_with_demand(const ImpactObservation& seen);
+  void begin_slot(const ImpactObservation& seen);
+  void open_block(bool placebo);
+  void hold(const ImpactObservation& seen);
+  [[nodiscard]] bool affordable() const;
+  [[nodiscard]] bool chooses_burst(bool can_slack) const;
+  [[nodiscard]] std::chrono::nanoseconds silence_limit(telemetry::Phase phase) const;
+  [[nodiscard]] double frame_s() const;
+  [[nodiscard]] double washout_s() const;
+  [[nodiscard]] MonotonicTime next_look(const ImpactObservation& seen) const;
+
+  Options options_;
+  Rng random_;
+  TrainingImpact impact_;
+  ImpactBudget budget_;
+  std::vector<telemetry::FrameRecord> frames_;
+  std::optional<MonotonicTime> origin_;
+  std::optional<Stretch> stretch_;
+  std::optional<Block> block_;
+  std::int64_t number_ = 0;
+  std::int64_t blocks_ = 0;
+  bool run_ = false;
+  bool burst_ = true;
+  bool vetoed_ = false;
+  double open_block_extra_s_ = 0;  ///< seen in the open block, above what is charged for it
+  double used_s_ = 0;              ///< in which evaluations ran since one was admitted
+  double typical_s_ = 1;           ///< the same of a whole evaluation
+  double tick_s_ = 0;              ///< a step of the training, without evaluations
+  std::optional<double> others_;   ///< CPUs, without evaluations
+  int not_stopped_ = 0;
+};
+
+}  // namespace keisei::guard

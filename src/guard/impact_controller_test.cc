@@ -1,0 +1,253 @@
+#include "guard/impact_controller.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+namespace keisei::guard {
+namespace {
+
+using namespace std::chrono_literals;
+using telemetry::FrameRecord;
+using telemetry::Phase;
+using testing::Contains;
+using testing::Key;
+
+/// A training on a clock of its own that loses a share of its rate while evaluations run, and what
+/// watches it.
+class World {
+ public:
+  double burst_loss = 0.5;
+  double slack_loss = 0.02;
+  double step_s = 0.005;
+  int demand = 1;
+  bool can_slack = true;
+  bool ticks = true;
+  double burst_cpu = 1;    // CPUs that evaluations use
+  double stopped_cpu = 0;  // the same while they are told to stand still
+  std::function<double()> others = [] { return 0.0; };  // CPUs
+
+  explicit World(std::uint64_t seed = 7) : controller({.limit = 0.05, .seed = seed}) {
+    now_ += 1h;
+    tick();
+  }
+
+  /// Goes on for `length` seconds.
+  void go_on(double length) {
+    const MonotonicTime end = now_ + seconds_of(length);
+    while (now_ < end) {
+      if (now_ >= order.look_again) {
+        look();
+      }
+      step();
+    }
+  }
+
+  void look() {
+    order = controller.observe({.now = now_,
+                                .progress = progress_,
+                                .demand = demand,
+                                .own_cpu = own_cpu_,
+                                .others_cpu = others_cpu_,
+                                .can_slack = can_slack});
+    for (FrameRecord& frame : controller.take_frames()) {
+      frames.push_back(std::move(frame));
+    }
+  }
+
+  void set_back_units() { units_ -= 500'000; }
+
+  ImpactController controller;
+  ImpactOrder order;
+  std::vector<FrameRecord> frames;
+  double trained_s = 0;  // what was done, in seconds of a training that nothing slows down
+  double passed_s = 0;
+  double ran_s = 0;
+
+ private:
+  static std::chrono::nanoseconds seconds_of(double value) {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(value * 1e9));
+  }
+  void step() {
+    const bool running = order.run && demand > 0;
+    const double loss = running ? (order.burst ? burst_loss : slack_loss) : 0;
+    const double took = step_s / (1 - loss);
+    now_ += seconds_of(took);
+    passed_s += took;
+    trained_s += step_s;
+    ran_s += running ? took : 0;
+    own_cpu_ += took * (running ? burst_cpu : demand > 0 ? stopped_cpu : 0);
+    others_cpu_ += took * others();
+    units_ += 32;
+    if (ticks) {
+      tick();
+    }
+  }
+  void tick() {
+    telemetry::PhaseTotal& total =
+        progress_.phases[static_cast<std::size_t>(Phase::RolloutInference)];
+    if (progress_.ticks > 0) {
+      total.ticks += 1;
+      total.units += units_ > progress_.units ? units_ - progress_.units : 0;
+      total.time += now_ - progress_.time;
+    }
+    progress_.phase = Phase::RolloutInference;
+    progress_.ticks += 1;
+    progress_.units = units_;
+    progress_.time = now_;
+  }
+
+  MonotonicTime now_;
+  telemetry::StepClockReading progress_;
+  std::uint64_t units_ = 1'000'000;
+  double own_cpu_ = 0;
+  double others_cpu_ = 0;
+};
+
+double true_loss(const World& world) { return 1 - world.trained_s / world.passed_s; }
+
+TEST(ImpactController, KeepsTheLossBelowTheLimitWhereAnEvaluationAsksWithoutAPause) {
+  World world;
+  world.can_slack = false;
+  for (int i = 0; i < 60; ++i) {
+    world.go_on(10);
+    EXPECT_LT(true_loss(world), 0.05) << "after " << world.passed_s << " s";
+  }
+  const ImpactEstimate estimate = world.controller.impact().estimate();
+  EXPECT_EQ(estimate.verdict, ImpactVerdict::Within);
+  EXPECT_NEAR(estimate.while_running.estimate, 0.5, 0.02);
+  EXPECT_GE(estimate.amortised.upper, true_loss(world));
+  EXPECT_GT(true_loss(world), 0.025);  // and what may be lost is used
+}
+
+TEST(ImpactController, GoesToTheSlackClassWhenTheCreditIsUsedUp) {
+  World world;
+  world.go_on(120);
+  std::set<bool> weights;
+  for (const FrameRecord& frame : world.frames) {
+    if (frame.setting == setting::kOn && frame.running) {
+      weights.insert(frame.burst);
+    }
+  }
+  EXPECT_EQ(weights.size(), 2u);
+  EXPECT_LT(true_loss(world), 0.05);
+}
+
+TEST(ImpactController, LetsAnEvaluationThatCostsNothingHaveNineTenthsOfTheTime) {
+  World world;
+  world.burst_loss = 0;
+  world.slack_loss = 0;
+  world.go_on(300);
+  const double before = world.ran_s;
+  world.go_on(300);
+  EXPECT_GT(world.ran_s - before, 270);
+  EXPECT_EQ(world.controller.impact().estimate().verdict, ImpactVerdict::Within);
+}
+
+TEST(ImpactController, LetsNothingRunBeforeItIsEarned) {
+  World world;
+  world.go_on(4);
+  EXPECT_EQ(world.ran_s, 0);
+  world.go_on(6);
+  EXPECT_GT(world.ran_s, 0);
+}
+
+TEST(ImpactController, StopsEvaluationsOnASilenceOfTheTraining) {
+  World world;
+  world.burst_loss = 0;
+  world.go_on(30);
+  while (!world.order.run) {
+    world.go_on(0.05);
+  }
+  world.ticks = false;
+  world.go_on(0.6);
+  EXPECT_FALSE(world.order.run);
+}
+
+TEST(ImpactController, FallsBackToTimeAloneWithoutProgress) {
+  World world;
+  world.ticks = false;
+  world.go_on(600);
+  EXPECT_LT(world.ran_s / world.passed_s, 0.05);
+  const ImpactEstimate estimate = world.controller.impact().estimate();
+  EXPECT_EQ(estimate.verdict, ImpactVerdict::Unproven);
+  EXPECT_THAT(estimate.reason, testing::HasSubstr("no progress"));
+}
+
+TEST(ImpactController, DiscardsFramesInWhichProgressWentBackOrDoesNotAddUp) {
+  World world;
+  world.go_on(20);
+  world.set_back_units();
+  world.go_on(5);
+  EXPECT_THAT(world.controller.impact().estimate().discarded, Contains(Key("progress went back")));
+}
+
+TEST(ImpactController, DiscardsFramesThatOthersDisturb) {
+  World world;
+  world.burst_loss = 0;
+  world.go_on(20);
+  int calls = 0;
+  world.others = [&calls] { return ++calls % 400 < 40 ? 1.0 : 0.0; };
+  world.go_on(20);
+  EXPECT_THAT(world.controller.impact().estimate().discarded,
+              Contains(Key("disturbed by other processes")));
+}
+
+TEST(ImpactController, CountsHoldOutsInWhichAnEvaluationWentOn) {
+  World world;
+  world.burst_loss = 0;
+  world.go_on(20);
+  EXPECT_EQ(world.controller.not_stopped_in_a_row(), 0);
+  world.stopped_cpu = 1;
+  world.go_on(20);
+  EXPECT_GT(world.controller.not_stopped_in_a_row(), 3);
+}
+
+TEST(ImpactController, RunsANegativeControlWhileNobodyAsks) {
+  World world;
+  world.demand = 0;
+  world.go_on(60);
+  const ImpactEstimate estimate = world.controller.impact().estimate();
+  EXPECT_EQ(estimate.control_blocks, 100);
+  EXPECT_LT(estimate.negative_control.lower, 0);
+  EXPECT_GT(estimate.negative_control.upper, 0);
+  EXPECT_EQ(estimate.running_s, 0);
+  EXPECT_EQ(world.ran_s, 0);
+}
+
+TEST(ImpactController, DrawsTheSameHoldOutsFromTheSameSeedOnly) {
+  const auto settings = [](std::uint64_t seed) {
+    World world(seed);
+    world.go_on(60);
+    std::string all;
+    for (const FrameRecord& frame : world.frames) {
+      all += frame.setting.substr(0, 2);
+    }
+    return all;
+  };
+  EXPECT_EQ(settings(1), settings(1));
+  EXPECT_NE(settings(1), settings(2));
+}
+
+TEST(ImpactController, FramesFollowEachOtherWithoutAGap) {
+  World world;
+  world.go_on(60);
+  for (std::size_t i = 1; i < world.frames.size(); ++i) {
+    EXPECT_EQ(world.frames[i].begin_ns, world.frames[i - 1].end_ns);
+    EXPECT_EQ(world.frames[i].number, world.frames[i - 1].number + 1);
+  }
+}
+
+TEST(ImpactController, FramesAreASlowTrainingsSteps) {
+  World world;
+  world.step_s = 0.25;
+  world.burst_loss = 0.1;
+  world.go_on(600);
+  EXPECT_LT(true_loss(world), 0.05);
+  EXPECT_GT(world.controller.impact().estimate().blocks, 10);
+}
+
+}  // namespace
+}  // namespace keisei::guard

@@ -1,0 +1,288 @@
+#include "guard/training_governor.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "os/procfs.h"
+
+namespace keisei::guard {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr double kMostSaved = 2.5;      // seconds of credit that an admission waits for at most
+constexpr double kFewerGames = 0.25;    // share of the cost of an evaluation with fewer games
+constexpr double kLongWait = 30;        // seconds; rather a smaller one now
+constexpr auto kAskAgain = 250ms;       // for credit
+constexpr auto kReadyFor = 2s;          // to start, once there is credit for it
+constexpr int kViolations = 5;          // hold-outs in a row in which somebody went on
+constexpr double kViolationCpu = 0.02;  // CPU seconds used while stopped, of who is to blame
+
+double ticks_per_second() {
+  static const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
+  return ticks;
+}
+
+std::string read_start(int fd) {
+  std::array<char, 1024> buffer{};
+  const ssize_t got = fd >= 0 ? ::pread(fd, buffer.data(), buffer.size(), 0) : -1;
+  return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
+}
+
+double own_process_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto to_seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return to_seconds(usage.ru_utime) + to_seconds(usage.ru_stime);
+}
+
+}  // namespace
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) {
+    seed = static_cast<std::uint64_t>(MonotonicClock::now().time_since_epoch().count());
+  }
+  return seed >> 2U;  // a database's integer
+}
+
+TrainingGovernor::TrainingGovernor(boost::asio::any_io_executor executor, Options options)
+    : options_(std::move(options)),
+      controller_({.limit = options_.limit, .seed = options_.seed}),
+      timer_(std::move(executor)),
+      machine_(::open("/proc/stat", O_RDONLY | O_CLOEXEC)) {}
+
+TrainingGovernor::~TrainingGovernor() { *alive_ = false; }
+
+void TrainingGovernor::begin_watching(pid_t trainer) {
+  trainer_.reset(::open(fmt::format("/proc/{}/stat", trainer).c_str(), O_RDONLY | O_CLOEXEC));
+  released_ = false;
+  watching_ = true;
+  look_soon();
+}
+
+void TrainingGovernor::watch(telemetry::StepClockReader clock) {
+  const pid_t trainer = clock.writer_pid();
+  clock_ = std::move(clock);
+  begin_watching(trainer);
+}
+
+void TrainingGovernor::watch_without_progress(pid_t trainer) {
+  clock_.reset();
+  begin_watching(trainer);
+}
+
+void TrainingGovernor::release() {
+  released_ = true;
+  stop();
+  for (const Watched& watched : trees_) {
+    watched.tree->pace(Pace::Burst);
+  }
+}
+
+void TrainingGovernor::stop() {
+  watching_ = false;
+  timer_.cancel();
+}
+
+void TrainingGovernor::change_demand(int by) {
+  demand_ += by;
+  if (by > 0) {
+    controller_.note_start();
+  } else {
+    controller_.note_end();
+  }
+  look_soon();
+}
+
+void TrainingGovernor::attach(PacedTree& tree) {
+  trees_.push_back({.tree = &tree, .cpu_when_stopped = 0});
+  ready_.reset();
+  tree.pace(current_pace());
+}
+
+void TrainingGovernor::detach(PacedTree& tree) {
+  const auto found = std::ranges::find(trees_, &tree, &Watched::tree);
+  if (found != trees_.end()) {
+    ended_cpu_ += tree.cpu_seconds();
+    trees_.erase(found);
+  }
+}
+
+Pace TrainingGovernor::current_pace() const {
+  if (released_ || !watching_) {
+    return Pace::Burst;
+  }
+  return !order_.run ? Pace::Stop : order_.burst ? Pace::Burst : Pace::Slack;
+}
+
+/// What is to be saved before one more starts, so that it comes to its end without a pause for
+/// want of credit.
+double TrainingGovernor::needed_credit() const {
+  const auto beside = static_cast<double>(trees_.size());
+  return std::min(kMostSaved, (1 + beside) * controller_.predicted_charge());
+}
+
+/// Full, fewer games, or Deferred by the credit alone.
+ServiceLevel TrainingGovernor::affordable_level() const {
+  const double needed = needed_credit();
+  if (controller_.credit() >= needed) {
+    return ServiceLevel::Full;
+  }
+  const bool soon = controller_.seconds_until(needed) < kLongWait;
+  return !soon && controller_.credit() >= kFewerGames * needed ? ServiceLevel::FewerGames
+                                                               : ServiceLevel::Deferred;
+}
+
+void TrainingGovernor::make_ready(MonotonicTime now) {
+  const bool waits = std::cmp_greater(demand_, trees_.size());
+  if (!waits || (ready_ && now - ready_since_ > kReadyFor)) {
+    ready_.reset();
+  }
+  if (waits && !ready_) {
+    if (const ServiceLevel level = affordable_level(); level != ServiceLevel::Deferred) {
+      ready_ = level;
+      ready_since_ = now;
+    }
+  }
+}
+
+PressureVerdict TrainingGovernor::service() const {
+  if (released_ || !watching_) {
+    return {};
+  }
+  const std::string saved = fmt::format(
+      "training impact: {:.2f} s of training may still be lost, an evaluation may take {:.2f} s",
+      controller_.credit(), needed_credit());
+  if (!ready_) {
+    return {ServiceLevel::Deferred, saved + " of it"};
+  }
+  if (!order_.run) {
+    return {ServiceLevel::Deferred, "training impact: it starts when its slot comes"};
+  }
+  return {*ready_, *ready_ == ServiceLevel::Full ? "" : saved + " of it"};
+}
+
+double TrainingGovernor::own_cpu() const {
+  double sum = ended_cpu_;
+  for (const Watched& watched : trees_) {
+    sum += watched.tree->cpu_seconds();
+  }
+  return sum;
+}
+
+/// 0 for ever where it cannot be told.
+double TrainingGovernor::others_cpu(double own) const {
+  const std::optional<double> busy =
+      os::parse_busy_seconds(read_start(machine_.get()), ticks_per_second());
+  const std::optional<os::ProcessStat> trainer =
+      os::parse_stat(read_start(trainer_.get()), ticks_per_second());
+  return busy && trainer ? *busy - own - own_process_seconds() - trainer->cpu_seconds : 0;
+}
+
+ImpactObservation TrainingGovernor::observe() {
+  ImpactObservation seen{.now = MonotonicClock::now(),
+                         .progress = std::nullopt,
+                         .demand = static_cast<int>(trees_.size()) + (ready_ ? 1 : 0),
+                         .unpaced = unpaced_,
+                         .own_cpu = own_cpu()};
+  seen.others_cpu = others_cpu(seen.own_cpu);
+  seen.can_slack =
+      std::ranges::all_of(trees_, [](const Watched& watched) { return watched.tree->can_slack(); });
+  if (clock_) {
+    Result<telemetry::StepClockReading> reading = clock_->read();
+    if (reading) {
+      seen.progress = *reading;
+    }
+  }
+  return seen;
+}
+
+/// The trees that used the processor while they were told to stand still.
+void TrainingGovernor::end_violators() {
+  const std::vector<Watched> trees = trees_;  // ending one may take it out
+  for (const Watched& watched : trees) {
+    if (watched.tree->cpu_seconds() - watched.cpu_when_stopped > kViolationCpu) {
+      watched.tree->end_for({Outcome::PolicyViolation,
+                             fmt::format("it went on in {} hold-outs in which it was stopped for "
+                                         "the sake of the training",
+                                         kViolations)});
+    }
+  }
+}
+
+void TrainingGovernor::carry_out(const ImpactOrder& order) {
+  const bool stops = order_.run && !order.run;
+  order_ = order;
+  const Pace pace = current_pace();
+  for (Watched& watched : trees_) {
+    watched.tree->pace(pace);
+    if (stops) {
+      watched.cpu_when_stopped = watched.tree->cpu_seconds();
+    }
+  }
+  if (controller_.not_stopped_in_a_row() >= kViolations && !order.run) {
+    end_violators();
+  }
+}
+
+void TrainingGovernor::look() {
+  if (!watching_) {
+    return;
+  }
+  looking_ = true;
+  make_ready(MonotonicClock::now());
+  ImpactOrder order = controller_.observe(observe());
+  if (std::cmp_greater(demand_, trees_.size()) && !ready_) {
+    order.look_again = std::min(order.look_again, MonotonicClock::now() + kAskAgain);
+  }
+  carry_out(order);
+  for (telemetry::FrameRecord& frame : controller_.take_frames()) {
+    if (options_.on_frame) {
+      options_.on_frame(std::move(frame));
+    }
+  }
+  if (controller_.impact().has_reference()) {
+    const ImpactEstimate now = estimate();
+    if (now.verdict == ImpactVerdict::Exceeded) {
+      const std::vector<Watched> trees = trees_;
+      for (const Watched& watched : trees) {
+        watched.tree->end_for({Outcome::ImpactExceeded, now.reason});
+      }
+    }
+  }
+  looking_ = false;
+  if (watching_) {
+    schedule(order.look_again);
+  }
+}
+
+void TrainingGovernor::look_soon() {
+  if (watching_ && !looking_) {
+    schedule(MonotonicClock::now());
+  }
+}
+
+void TrainingGovernor::schedule(MonotonicTime at) {
+  timer_.expires_at(at);
+  timer_.async_wait([this, alive = alive_](const boost::system::error_code& cancelled) {
+    if (!cancelled && *alive) {
+      look();
+    }
+  });
+}
+
+ImpactEstimate TrainingGovernor::estimate() const {
+  return controller_.estimate(MonotonicClock::now());
+}
+
+}  // namespace keisei::guard

@@ -1,0 +1,201 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "guard/confidence_sequence.h"
+#include "telemetry/records.h"
+#include "telemetry/step_clock.h"
+
+// What evaluations cost the training beside which they run, from frames of its progress. Pure: the
+// same frames in the same order give the same numbers, to the last digit.
+//
+//   FrameRecord ... -> TrainingImpact::add -> estimate() -> ImpactEstimate (record, certificate)
+//                                          -> plan()     -> the next block's design
+//
+// The training's rate in a frame is the work done in it over its length; the work is what the same
+// ticks take, phase by phase, without an evaluation (the reference, from frames without one, with a
+// memory of 32 of them). So it is about 1 whatever mix of phases a frame has.
+//
+// Frames come in blocks of `slots` slots. One slot, drawn at random before the block begins, is a
+// hold-out in which every evaluation stands still («off»); in the others they run («on»). With r
+// the rates, a block of n on-frames loses
+//      sum over on-frames of (1 - r_on)  +  n (r_off - 1)       [frames]
+// The first part is what was seen: bounded by 1 a frame, and never clipped on the side of loss. The
+// second corrects the reference, and is all that is uncertain: because the hold-out's place was
+// random, its error is a martingale difference whatever the training does (drift, periods,
+// correlated steps), and SumBound bounds the sum of errors at all looks at once. It needs one
+// assumption, that a hold-out is not faster than the reference by more than `cap`; where one is,
+// its whole block counts as lost.
+namespace keisei::guard {
+
+namespace setting {
+inline constexpr std::string_view kFree = "free";      ///< nobody asked to run
+inline constexpr std::string_view kHeld = "held";      ///< somebody asked, and was held back
+inline constexpr std::string_view kOff = "off";        ///< a block's hold-out
+inline constexpr std::string_view kOn = "on";          ///< evaluations run
+inline constexpr std::string_view kSwitch = "switch";  ///< too near to a stop or a start to count
+}  // namespace setting
+
+/// Why a frame is discarded, where somebody asks for it.
+namespace discard {
+inline constexpr std::string_view kNoProgress = "no progress";
+inline constexpr std::string_view kNotStopped = "an evaluation was not stopped";
+}  // namespace discard
+
+/// Within: the bound is below the limit. Exceeded: the loss is surely above it. Unproven: neither.
+enum class ImpactVerdict { Within, Exceeded, Unproven };
+[[nodiscard]] std::string_view to_string(ImpactVerdict verdict);
+
+/// A share with its one-sided bounds, each of them valid at every look with 1 - alpha.
+struct BoundedShare {
+  double estimate = 0;
+  double lower = 0;
+  double upper = 1;
+};
+
+/// What is done in a phase, and what evaluations cost there.
+struct PhaseImpact {
+  double share = 0;            ///< of training time, while nothing runs beside it
+  std::optional<double> loss;  ///< of its rate while evaluations run; nothing: not seen
+};
+
+struct ImpactEstimate {
+  double training_s = 0;            ///< watched, without the time in which training was idle
+  double running_s = 0;             ///< in which evaluations ran, the time around switches included
+  BoundedShare while_running;       ///< of the rate, while evaluations run
+  BoundedShare amortised;           ///< of all training time; what the limit is about
+  double lost_s_upper = 0;          ///< amortised.upper * training_s: what is charged
+  double snapshots_s = 0;           ///< of it, spent by the training thread itself on snapshots
+  double aborted_s = 0;             ///< of it, in blocks that were given up
+  std::optional<double> log_ratio;  ///< mean of ln(r_on / r_off) over blocks
+  std::int64_t blocks = 0;
+  std::int64_t wholly_lost = 0;                   ///< blocks whose hold-out was faster than the cap
+  std::int64_t frames = 0;                        ///< on-frames in `blocks`
+  std::map<std::string, std::int64_t> discarded;  ///< frames, by reason
+  std::map<std::string, PhaseImpact> phases;      ///< rollout, update, checkpoint
+  BoundedShare negative_control;                  ///< the same without any evaluation: must cover 0
+  std::int64_t control_blocks = 0;
+  ImpactVerdict verdict = ImpactVerdict::Unproven;
+  std::string reason;  ///< of Unproven and Exceeded
+};
+
+/// How the next block is to be made: known before it begins.
+struct BlockPlan {
+  int slots = 2;     ///< 2: every other slot is a hold-out; 20 at most
+  double cap = 0.5;  ///< slots * cap <= 1
+};
+
+class TrainingImpact {
+ public:
+  struct Options {
+    double limit = 0.05;  ///< of all training time
+    double alpha = 0.05;  ///< of each bound
+  };
+  explicit TrainingImpact(Options options);
+
+  /// In the order of their numbers.
+  void add(const telemetry::FrameRecord& frame);
+
+  /// `unframed_running_s`: how long evaluations have run since the last frame; all of it may be
+  /// lost.
+  [[nodiscard]] ImpactEstimate estimate(double unframed_running_s = 0) const;
+  [[nodiscard]] BlockPlan plan() const;
+  /// Whether enough was seen of a training without evaluations to hold frames against.
+  [[nodiscard]] bool has_reference() const { return reference_frames_ >= kFirstReference; }
+  /// The loss of one on-frame as far as the reference tells, for a look before its block is over.
+  [[nodiscard]] std::optional<double> loss_of(const telemetry::FrameRecord& frame) const;
+  /// Loss per second to be expected at that weight; a guess that no bound rests on.
+  [[nodiscard]] double expected_loss(bool burst) const;
+  [[nodiscard]] double upper_while_running() const;
+
+  static constexpr int kFirstReference = 4;  // frames
+  static constexpr int kMostSlots = 20;      // 5 % of the time is held out then
+
+ private:
+  /// Phases whose work is counted together.
+  static constexpr std::size_t kKinds = 3;  // rollout, update, checkpoint
+  struct Amount {
+    double seconds = 0;
+    double ticks = 0;
+    double units = 0;
+  };
+  using Amounts = std::array<Amount, kKinds>;
+
+  /// One set of blocks: of the evaluations, or of the negative control.
+  struct Sums {
+    explicit Sums(double alpha) : upper(alpha), lower(alpha) {}
+    std::int64_t blocks = 0;
+    std::int64_t frames = 0;
+    double loss = 0;        // frames
+    double upper_loss = 0;  // the same with wholly lost blocks
+    double lower_loss = 0;
+    std::int64_t wholly_lost = 0;
+    double log_ratio = 0;
+    std::int64_t log_ratios = 0;
+    SumBound upper;
+    SumBound lower;
+
+    [[nodiscard]] BoundedShare share() const;
+  };
+  struct Block {
+    std::int64_t id = 0;
+    double cap = 0;
+    bool placebo = false;
+    bool burst = true;
+    double on_loss = 0;
+    double on_seconds = 0;
+    std::int64_t on_frames = 0;
+    std::optional<double> off_gain;
+    Amounts on{};
+    Amounts off{};
+  };
+  struct ClassLoss {
+    double loss = 0;
+    double frames = 0;
+  };
+
+  [[nodiscard]] static Amounts amounts_of(const telemetry::FrameRecord& frame);
+  [[nodiscard]] std::optional<double> reference_seconds(std::size_t kind, const Amount& done) const;
+  [[nodiscard]] std::optional<double> rate_of(const Amounts& amounts) const;
+  void take_reference(const Amounts& amounts);
+  void take_slot(const telemetry::FrameRecord& frame, std::optional<double> rate,
+                 const Amounts& amounts);
+  void settle_block();
+  void give_up_block();
+  void settle(Sums& sums, const Block& block) const;
+  void count_phases(const Block& block);
+  void judge(ImpactEstimate& all) const;
+  [[nodiscard]] std::map<std::string, PhaseImpact> phases() const;
+
+  Options options_;
+  Sums sums_;
+  Sums control_;
+  std::optional<Block> block_;
+  Amounts reference_{};
+  Amounts all_off_{};  // for the phases' shares
+  int reference_frames_ = 0;
+  double spread_ = 0;  // mean square of a hold-out's rate around 1
+  int spread_frames_ = 0;
+  double training_s_ = 0;
+  double running_s_ = 0;
+  double silent_s_ = 0;
+  double snapshots_s_ = 0;
+  double aborted_running_s_ = 0;
+  double aborted_lost_s_ = 0;
+  std::map<std::string, std::int64_t> discarded_;
+  std::array<ClassLoss, 2> by_class_{};  // slack, burst
+  struct PhaseSums {
+    double on_seconds = 0;
+    double on_work = 0;
+    double off_seconds = 0;
+    double off_work = 0;
+  };
+  std::array<PhaseSums, kKinds> by_phase_{};
+};
+
+}  // namespace keisei::guard

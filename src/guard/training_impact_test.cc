@@ -1,0 +1,242 @@
+#include "guard/training_impact.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "guard/impact_certificate.h"
+
+namespace keisei::guard {
+namespace {
+
+using telemetry::FrameRecord;
+using telemetry::Phase;
+using testing::HasSubstr;
+
+/// Frames of a training whose 100 ticks of 2 ms make a frame, more or less.
+class Frames {
+ public:
+  TrainingImpact impact{{.limit = 0.05, .alpha = 0.05}};
+  std::vector<FrameRecord> all;
+
+  FrameRecord frame(std::string_view setting, double rate = 1, Phase phase = Phase::Update) {
+    FrameRecord frame{.supervision = 5,
+                      .number = static_cast<std::int64_t>(all.size()) + 1,
+                      .begin_ns = end_,
+                      .end_ns = end_ + kLength,
+                      .setting = std::string(setting),
+                      .running = setting == setting::kOn || setting == setting::kSwitch,
+                      .measured_ns = kLength,
+                      .ticks = std::vector<std::int64_t>(telemetry::kPhases),
+                      .units = std::vector<std::int64_t>(telemetry::kPhases),
+                      .time_ns = std::vector<std::int64_t>(telemetry::kPhases)};
+    const auto i = static_cast<std::size_t>(phase);
+    frame.ticks[i] = static_cast<std::int64_t>(100'000 * rate);
+    frame.time_ns[i] = kLength;
+    end_ += kLength;
+    return frame;
+  }
+  void add(const FrameRecord& frame) {
+    all.push_back(frame);
+    impact.add(frame);
+  }
+  void free(int count, Phase phase = Phase::Update) {
+    for (int i = 0; i < count; ++i) {
+      add(frame(setting::kFree, 1, phase));
+    }
+  }
+  /// A hold-out and an on-frame.
+  void block(double on_rate, double off_rate = 1) {
+    ++blocks_;
+    for (const bool on : {true, false}) {
+      FrameRecord slot = frame(on ? setting::kOn : setting::kOff, on ? on_rate : off_rate);
+      slot.block = blocks_;
+      slot.slot = on ? 1 : 2;
+      slot.slots = 2;
+      slot.cap = 0.5;
+      add(slot);
+    }
+  }
+  FrameRecord on_slot(std::int64_t block, double rate) {
+    FrameRecord slot = frame(setting::kOn, rate);
+    slot.block = block;
+    slot.slot = 1;
+    slot.slots = 2;
+    slot.cap = 0.5;
+    return slot;
+  }
+
+ private:
+  static constexpr std::int64_t kLength = 200'000'000;
+  std::int64_t end_ = 0;
+  std::int64_t blocks_ = 0;
+};
+
+TEST(TrainingImpact, EstimatesTheLinearLossWhileEvaluationsRun) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 100; ++i) {
+    frames.block(0.7);
+  }
+  const ImpactEstimate estimate = frames.impact.estimate();
+  EXPECT_NEAR(estimate.while_running.estimate, 0.3, 1e-6);
+  EXPECT_LT(estimate.while_running.lower, 0.3);
+  EXPECT_GT(estimate.while_running.upper, 0.3);
+  EXPECT_NEAR(estimate.running_s, 20, 1e-9);
+  EXPECT_NEAR(estimate.training_s, 48, 1e-9);
+  EXPECT_NEAR(estimate.amortised.estimate, 0.3 * 20 / 48, 1e-6);
+  EXPECT_NEAR(estimate.log_ratio.value(), std::log(0.7), 1e-6);
+}
+
+TEST(TrainingImpact, IsWithinWhereNothingIsLostAndExceededWhereMuchIs) {
+  Frames harmless;
+  harmless.free(40);
+  Frames harmful;
+  harmful.free(40);
+  for (int i = 0; i < 200; ++i) {
+    harmless.block(1);
+    harmful.block(0.5);
+  }
+  EXPECT_EQ(harmless.impact.estimate().verdict, ImpactVerdict::Within);
+  EXPECT_EQ(harmful.impact.estimate().verdict, ImpactVerdict::Exceeded);
+  EXPECT_THAT(harmful.impact.estimate().reason, HasSubstr("at least"));
+}
+
+TEST(TrainingImpact, KnowsNothingFromFewBlocksButThatNoMoreThanAllIsLost) {
+  Frames frames;
+  frames.free(1000);
+  frames.block(1);
+  EXPECT_EQ(frames.impact.estimate().while_running.upper, 1);
+  EXPECT_NEAR(frames.impact.estimate().amortised.upper, 0.2 / 200.4, 1e-9);
+  EXPECT_EQ(frames.impact.estimate().verdict, ImpactVerdict::Within);
+}
+
+TEST(TrainingImpact, IsUnprovenWhereTooFewBlocksWereSeen) {
+  Frames frames;
+  frames.free(10);
+  for (int i = 0; i < 5; ++i) {
+    frames.block(1);
+  }
+  EXPECT_EQ(frames.impact.estimate().verdict, ImpactVerdict::Unproven);
+  EXPECT_THAT(frames.impact.estimate().reason, HasSubstr("5 blocks bound the loss by"));
+}
+
+TEST(TrainingImpact, NeverClipsALossButBelievesNoGain) {
+  Frames frozen;
+  frozen.free(40);
+  frozen.block(0);
+  EXPECT_NEAR(frozen.impact.estimate().while_running.estimate, 1, 1e-9);
+  Frames faster;
+  faster.free(40);
+  faster.block(10);
+  EXPECT_NEAR(faster.impact.estimate().while_running.estimate, -0.5, 1e-9);
+}
+
+TEST(TrainingImpact, CountsABlockAsWhollyLostWhereItsHoldOutWasTooFast) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 200; ++i) {
+    frames.block(1, i % 20 == 0 ? 1.8 : 1);
+  }
+  const ImpactEstimate estimate = frames.impact.estimate();
+  EXPECT_EQ(estimate.wholly_lost, 10);
+  EXPECT_GT(estimate.while_running.upper, 0.05);
+}
+
+TEST(TrainingImpact, LooksAtNoRateOfADiscardedFrame) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 10; ++i) {
+    frames.block(1);
+  }
+  FrameRecord bad = frames.on_slot(99, 0);
+  bad.discarded = "disturbed by other processes";
+  frames.add(bad);
+  FrameRecord off = frames.frame(setting::kOff);
+  off.block = 99;
+  off.slot = 2;
+  off.slots = 2;
+  frames.add(off);
+  const ImpactEstimate estimate = frames.impact.estimate();
+  EXPECT_NEAR(estimate.while_running.estimate, 0, 1e-9);
+  EXPECT_EQ(estimate.blocks, 10);
+  EXPECT_EQ(estimate.discarded.at("disturbed by other processes"), 1);
+  EXPECT_NEAR(estimate.running_s, 11 * 0.2, 1e-9);  // that it ran is charged all the same
+}
+
+TEST(TrainingImpact, ChargesABlockThatWasGivenUpWithWhatWasSeen) {
+  Frames frames;
+  frames.free(40);
+  frames.add(frames.on_slot(1, 0.2));
+  frames.add(frames.on_slot(2, 1));  // of the next block
+  EXPECT_NEAR(frames.impact.estimate().aborted_s, 0.8 * 0.2, 1e-6);
+}
+
+TEST(TrainingImpact, CountsWorkByUnitsWhereAPhaseHasThemAndByTicksElsewhere) {
+  Frames frames;
+  const auto rollout = [&](std::string_view setting, std::int64_t units) {
+    FrameRecord frame = frames.frame(setting, 1, Phase::RolloutInference);
+    frame.units[static_cast<std::size_t>(Phase::RolloutInference)] = units;
+    return frame;
+  };
+  for (int i = 0; i < 10; ++i) {
+    frames.add(rollout(setting::kFree, 640));
+  }
+  // As many ticks of one worker, but half of the plies of both.
+  EXPECT_NEAR(frames.impact.loss_of(rollout(setting::kOn, 320)).value(), 0.5, 1e-9);
+}
+
+TEST(TrainingImpact, HoldsEachPhaseAgainstItsOwnReference) {
+  Frames frames;
+  frames.free(20, Phase::RolloutInference);
+  EXPECT_FALSE(frames.impact.loss_of(frames.frame(setting::kOn)));  // no update was seen yet
+  frames.free(20, Phase::Update);
+  EXPECT_NEAR(frames.impact.loss_of(frames.frame(setting::kOn, 0.9)).value(), 0.1, 1e-6);
+}
+
+TEST(TrainingImpact, ChargesSnapshotsToEvaluations) {
+  Frames frames;
+  frames.free(10);
+  FrameRecord frame = frames.frame(setting::kFree);
+  frame.time_ns[static_cast<std::size_t>(Phase::EvaluationSnapshot)] = 50'000'000;
+  frames.add(frame);
+  EXPECT_NEAR(frames.impact.estimate().snapshots_s, 0.05, 1e-12);
+  EXPECT_NEAR(frames.impact.estimate().lost_s_upper, 0.05, 1e-12);
+}
+
+TEST(TrainingImpact, HoldsOutLessWhenTheBoundIsBelowTheLimit) {
+  Frames frames;
+  frames.free(40);
+  EXPECT_EQ(frames.impact.plan().slots, 2);
+  for (int i = 0; i < 200; ++i) {
+    frames.block(1);
+  }
+  EXPECT_EQ(frames.impact.plan().slots, 20);
+  EXPECT_NEAR(frames.impact.plan().cap * frames.impact.plan().slots, 1, 1e-12);
+}
+
+TEST(ImpactCertificate, IsTheSameFromTheFramesAloneToTheLastDigit) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 150; ++i) {
+    frames.block(0.97 + 0.001 * (i % 7), 1 + 0.01 * (i % 3 - 1));
+  }
+  const ImpactCertificate live{.supervision = 5, .limit = 0.05, .impact = frames.impact.estimate()};
+  const auto again = certificates_of(frames.all, 0.05);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(to_json(again.front()), to_json(live));
+  std::vector<FrameRecord> changed = frames.all;
+  changed[60].time_ns[static_cast<std::size_t>(Phase::Update)] += 1;
+  EXPECT_NE(to_json(certificates_of(changed, 0.05).front()), to_json(live));
+}
+
+TEST(ImpactCertificate, KeepsSupervisionsApart) {
+  Frames frames;
+  frames.free(10);
+  std::vector<FrameRecord> all = frames.all;
+  all.push_back(frames.frame(setting::kFree));
+  all.back().supervision = 6;
+  EXPECT_EQ(certificates_of(all, 0.05).size(), 2u);
+}
+
+}  // namespace
+}  // namespace keisei::guard

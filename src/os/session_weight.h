@@ -1,0 +1,18 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <span>
+
+namespace keisei::os {
+
+/// Whether this kernel gives each session a weight of its own (sched_autogroup_enabled): without
+/// it, and in a cgroup with the cpu controller, lowering one does nothing.
+[[nodiscard]] bool sessions_have_weights();
+
+/// Gives the sessions of all `members` the weight of nice 19, or lifts it to that of nice 0
+/// (/proc/PID/autogroup). False where one refused: without CAP_SYS_ADMIN the kernel takes ten such
+/// changes a second, so ask again later. True where there is nobody.
+bool set_weight(std::span<const pid_t> members, bool low);
+
+}  // namespace keisei::os
