@@ -43,7 +43,8 @@ struct keisei_phase_total {
   uint64_t reserved;
 };
 
-/* Offset 0: a constant cache line. Offset 64: written by each tick, with one entry of the totals. */
+/* Offset 0: a constant cache line. Offset 64: written by each tick, with one entry of the totals.
+ */
 struct keisei_progress {
   uint64_t magic;
   uint32_t version;
@@ -92,8 +93,8 @@ static inline void keisei_progress_tick(struct keisei_progress* progress, uint32
   __atomic_store_n(&progress->sequence, sequence, __ATOMIC_RELAXED);
   if (last_time_ns != 0) {
     struct keisei_phase_total* ended =
-        &progress->phases[__atomic_load_n(&progress->phase, __ATOMIC_RELAXED) %
-                          KEISEI_PROGRESS_PHASES];
+        &progress
+             ->phases[__atomic_load_n(&progress->phase, __ATOMIC_RELAXED) % KEISEI_PROGRESS_PHASES];
     __atomic_store_n(&ended->ticks, __atomic_load_n(&ended->ticks, __ATOMIC_RELAXED) + 1,
                      __ATOMIC_RELEASE);
     __atomic_store_n(&ended->units,

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "guard/doctor_host.h"
 #include "guard/verify_host.h"
+#include "guard/verify_impact.h"
 #include "os/child.h"
 #include "os/program.h"
 
@@ -85,6 +86,24 @@ TEST(VerifyHost, WithoutMountsAndLandlockTheHostsFilesAreNotProvenUntouched) {
   const guard::VerifyReport report = run(options);
   EXPECT_EQ(proof_of(report, "fill-scratch"), Proof::NotProven);
   EXPECT_EQ(proof_of(report, "write-outside"), Proof::NotProven);
+}
+
+guard::Finding attack_training_with(guard::Enforcement enforcement) {
+  Result<guard::ProvingGround> ground = guard::ProvingGround::make({.enforcement = enforcement});
+  EXPECT_TRUE(ground) << ground.error().message;
+  const guard::Finding finding = guard::judge(guard::attack_training(*ground, 0.05));
+  EXPECT_EQ(ground->count_survivors(), 0);
+  return finding;
+}
+
+TEST(VerifyHost, ProvesThatATrainingLosesLessThanMayBeLost) {
+  const guard::Finding finding = attack_training_with(guard::Enforcement::Enabled);
+  EXPECT_EQ(finding.proof, Proof::Proven) << finding.sentence;
+}
+
+TEST(VerifyHost, WithoutEnforcementATrainingIsNotProtected) {
+  const guard::Finding finding = attack_training_with(guard::Enforcement::Disabled);
+  EXPECT_EQ(finding.proof, Proof::NotProven) << finding.sentence;
 }
 
 TEST(VerifyHost, WithoutEnforcementNoLimitIsProven) {
@@ -177,7 +196,7 @@ TEST(DoctorCommand, SaysOfEachMechanismWhatItIsAndSeesWhatTheJailDoes) {
     EXPECT_EQ(standings["files outside"], "ENFORCED");
     EXPECT_EQ(standings["scratch"], "ENFORCED");
   }
-  EXPECT_EQ(standings["training impact"], "ABSENT");
+  EXPECT_EQ(standings["training impact"], "MEASURED ONLY");
 }
 
 TEST(DoctorCommand, PrintsNoColoursWhereNobodyLooks) {

@@ -98,7 +98,7 @@ class Run {
       : name_(std::move(name)), length_(length), governor_(loop_.get_executor(), options()) {}
 
   RunOutcome go(int trainer_threads) {
-    bench::BusyTrainer trainer(trainer_threads);
+    testing_support::BusyTrainer trainer(trainer_threads);
     std::this_thread::sleep_for(500ms);
     const bool guarded = name_ != "unguarded" && name_ != "none";
     if (guarded) {

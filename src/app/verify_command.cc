@@ -58,6 +58,7 @@ Result<guard::VerifyOptions> verify_options(const Options& options,
   }
   return guard::VerifyOptions{
       .limits = limits,
+      .impact_limit = options.evaluation.sla.training_impact_percent / 100,
       .enforcement = options.evaluation.enforcement.enabled ? guard::Enforcement::Enabled
                                                             : guard::Enforcement::Disabled,
       .thoroughness = arguments.quick ? guard::Thoroughness::Quick : guard::Thoroughness::Full,

@@ -189,8 +189,11 @@ void add_senses(Table& table, const HostFacts& facts) {
               absent("/proc/pressure cannot be read", "boot with psi=1"));
   table.tried("GPU", facts.gpu_present, measured(facts.gpu),
               absent(facts.gpu + ": null in every record, its verdict is not measured"));
-  table.tried("training impact", false, {},
-              absent("no estimator measures it yet; it is not measured in every record"));
+  table.tried("training impact", facts.autogroup,
+              measured("measured in random hold-outs; held by stopping evaluations and lowering "
+                       "their sessions' weight; keisei verify attacks it"),
+              measured("measured in random hold-outs; held by stopping evaluations alone",
+                       "sysctl -w kernel.sched_autogroup_enabled=1"));
 }
 
 }  // namespace

@@ -43,11 +43,18 @@ Mechanism row(const HostFacts& facts, std::string_view name) {
   return found == rows.end() ? Mechanism{} : *found;
 }
 
-TEST(Doctor, NothingIsAbsentOnAHostThatHasAllButTheEstimator) {
+TEST(Doctor, NothingIsAbsentOnAHostThatHasAll) {
   for (const Mechanism& mechanism : diagnose(good_host())) {
-    EXPECT_EQ(mechanism.standing == Standing::Absent, mechanism.name == "training impact")
-        << mechanism.name << ": " << mechanism.why;
+    EXPECT_NE(mechanism.standing, Standing::Absent) << mechanism.name << ": " << mechanism.why;
   }
+}
+
+TEST(Doctor, ATrainingIsHeldByStopsAloneWhereSessionsHaveNoWeights) {
+  HostFacts facts = good_host();
+  EXPECT_EQ(row(facts, "training impact").remedy, "");
+  facts.autogroup = false;
+  EXPECT_EQ(row(facts, "training impact").standing, Standing::MeasuredOnly);
+  EXPECT_THAT(row(facts, "training impact").remedy, HasSubstr("sched_autogroup_enabled"));
 }
 
 TEST(Doctor, ANamespaceThatIsTheSameInsideIsAbsentWhateverTheSwitchesSay) {

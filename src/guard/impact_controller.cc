@@ -150,9 +150,17 @@ void ImpactController::begin(Stretch stretch, const ImpactObservation& seen, dou
   stretch_ = stretch;
 }
 
+/// Nothing tells how the training fares: what the time alone covers must do.
+bool ImpactController::blind(const ImpactObservation& seen) {
+  return !seen.progress || seen.progress->ticks == 0;
+}
+
 bool ImpactController::over(const ImpactObservation& seen) const {
   if (seen.now < stretch_->due) {
     return false;
+  }
+  if (blind(seen)) {
+    return true;
   }
   const bool ticked = seen.progress && seen.progress->ticks != stretch_->reading.ticks;
   if (!ticked) {
@@ -321,7 +329,8 @@ void ImpactController::next_with_demand(const ImpactObservation& seen) {
   if (block_ && block_->placebo) {
     block_.reset();
   }
-  if (std::exchange(vetoed_, false) || !impact_.has_reference() || (!block_ && !affordable())) {
+  const bool knows = impact_.has_reference() || blind(seen);
+  if (std::exchange(vetoed_, false) || !knows || (!block_ && !affordable())) {
     return hold(seen);
   }
   if (!block_) {

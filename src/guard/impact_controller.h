@@ -104,6 +104,7 @@ class ImpactController {
   };
 
   void begin(Stretch stretch, const ImpactObservation& seen, double length_s);
+  [[nodiscard]] static bool blind(const ImpactObservation& seen);
   [[nodiscard]] bool over(const ImpactObservation& seen) const;
   void cut_short(const ImpactObservation& seen);
   void close(const ImpactObservation& seen);
@@ -138,7 +139,7 @@ class ImpactController {
   bool vetoed_ = false;
   double open_block_extra_s_ = 0;  ///< seen in the open block, above what is charged for it
   double used_s_ = 0;              ///< in which evaluations ran since one was admitted
-  double typical_s_ = 1;           ///< the same of a whole evaluation
+  double typical_s_ = 0.5;         ///< the same of a whole evaluation
   double tick_s_ = 0;              ///< a step of the training, without evaluations
   std::optional<double> others_;   ///< CPUs, without evaluations
   int not_stopped_ = 0;

@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "guard/verify_impact.h"
 #include "os/attack.h"
 
 namespace keisei::guard {
@@ -201,6 +202,35 @@ TEST(AttackPlan, TakesTheConfiguredLimitsUnlessTheyAreLarge) {
   EXPECT_EQ(attacked_limits(large, Thoroughness::Full).timeout, 1s);
   EXPECT_EQ(attacked_limits(large, Thoroughness::Full).memory, megabytes(500));
   EXPECT_EQ(attacked_limits(large, Thoroughness::Full).max_concurrent, 8);
+}
+
+ImpactEvidence impact_evidence() {
+  ImpactEvidence evidence{.limit = 0.25, .rate_before = 500, .rate_beside = 450, .ended = 2};
+  evidence.impact.running_s = 3;
+  evidence.impact.training_s = 12;
+  evidence.impact.amortised.upper = 0.2;
+  evidence.impact.verdict = ImpactVerdict::Within;
+  return evidence;
+}
+
+TEST(VerifyImpact, IsProvenWhereBothTheRatesAndTheCertificateSayIt) {
+  EXPECT_EQ(judge(impact_evidence()).proof, Proof::Proven);
+  ImpactEvidence slower = impact_evidence();
+  slower.rate_beside = 300;  // whatever the certificate says
+  EXPECT_EQ(judge(slower).proof, Proof::NotProven);
+  ImpactEvidence unproven = impact_evidence();
+  unproven.impact.verdict = ImpactVerdict::Unproven;
+  EXPECT_EQ(judge(unproven).proof, Proof::NotProven);
+}
+
+TEST(VerifyImpact, IsNotRunWhereNoEvaluationCameToRunOrTheTrainingFailed) {
+  ImpactEvidence idle = impact_evidence();
+  idle.impact.running_s = 0;
+  EXPECT_EQ(judge(idle).proof, Proof::NotRun);
+  ImpactEvidence failed = impact_evidence();
+  failed.trouble = "the training ended as StartFailed";
+  EXPECT_EQ(judge(failed).proof, Proof::NotRun);
+  EXPECT_EQ(judge(failed).sentence, failed.trouble);
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ inline constexpr const char* kAttackProgram = "keisei-attack";
 inline constexpr std::string_view kAttackCookieVariable = "KEISEI_ATTACK_COOKIE";
 /// Where it writes what it has to report.
 inline constexpr int kAttackReportFd = 3;
+/// Where its «train» finds the memory of a step clock.
+inline constexpr int kAttackClockFd = 5;
 
 // Its exit codes. What it found stands on stderr, in one line.
 inline constexpr int kAttackHeld = 0;     ///< it was refused, or has nothing to break

@@ -49,6 +49,9 @@ int linger(const Arguments& arguments);
 int fork_bomb(const Arguments& arguments);
 int threads(const Arguments& arguments);
 
+// attack_training.cc
+int train(const Arguments& arguments);
+
 // attack_escape.cc
 int escape(const Arguments& arguments);
 int write_outside(const Arguments& arguments);

@@ -69,6 +69,7 @@ constexpr Attack kAttacks[] = {
     {"map-shared", map_shared},
     {"fork-bomb", fork_bomb},
     {"threads", threads},
+    {"train", train},
     {"daemons", daemons},
     {"kill-init", kill_init},
     {"kill-supervisor", kill_supervisor},

@@ -12,7 +12,7 @@
 
 #include "base/check.h"
 
-namespace keisei::bench {
+namespace keisei::testing_support {
 namespace {
 
 constexpr int kSide = 96;  // three matrices of 96 x 96 float32: 110 kB
@@ -107,4 +107,4 @@ std::uint64_t BusyTrainer::steps() {
   return reading->units;
 }
 
-}  // namespace keisei::bench
+}  // namespace keisei::testing_support

@@ -6,7 +6,7 @@
 
 #include "telemetry/step_clock.h"
 
-namespace keisei::bench {
+namespace keisei::testing_support {
 
 /// A training that uses every core: per step each thread multiplies matrices that fit its cache for
 /// some 2 ms, then they wait for each other, and the first one ticks. A process of its own, in a
@@ -29,4 +29,4 @@ class BusyTrainer {
   pid_t pid_ = -1;
 };
 
-}  // namespace keisei::bench
+}  // namespace keisei::testing_support

@@ -1,0 +1,161 @@
+// The adversaries against the training's time (docs/safeguards.md: 16, 17, 18 and the impact half
+// of 1 and 2), down the production road beside a training that uses every core. A quarter of it may
+// be lost here, so that seconds show what takes minutes at 5 %.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <numeric>
+#include <set>
+#include <thread>
+
+#include "busy_trainer.h"
+#include "guard/impact_certificate.h"
+#include "guard/training_governor.h"
+#include "guarded_run.h"
+
+namespace keisei::testing_support {
+namespace {
+
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+using guard::Outcome;
+using telemetry::FrameRecord;
+
+constexpr double kLimit = 0.25;
+
+/// One evaluation after the other beside a training, until the time is up.
+class BesideTraining : public testing::Test {
+ protected:
+  struct Row {
+    std::string adversary;
+    std::vector<std::string> arguments = {};
+    guard::Profile profile = guard::Profile::Worker;
+    guard::Enforcement enforcement = guard::Enforcement::Enabled;
+  };
+
+  void ask_for(const Row& row, std::chrono::nanoseconds length) {
+    governor_.watch(trainer_.reader());
+    guard::EvaluationPerformanceManager manager(
+        loop_.get_executor(), {.max_concurrent = 1, .timeout = 4s, .memory = megabytes(200)}, {},
+        runs_.slots(), {.pressure = {}, .gpu = {}, .training = &governor_});
+    asio::steady_timer end(loop_, length);
+    end.async_wait([this](const boost::system::error_code&) {
+      over_ = true;
+      control_.cancel(Outcome::Cancelled, "the test is over");
+    });
+    asio::co_spawn(loop_, ask(manager, row), [this](const std::exception_ptr& thrown) {
+      EXPECT_FALSE(thrown);
+      governor_.stop();
+    });
+    loop_.run();
+    estimate_ = governor_.controller().impact().estimate();
+  }
+
+  [[nodiscard]] int count(std::string_view setting) const {
+    return static_cast<int>(std::ranges::count(frames_, setting, &FrameRecord::setting));
+  }
+
+  void expect_within() {
+    const std::string text =
+        to_text(guard::ImpactCertificate{.limit = kLimit, .impact = estimate_});
+    EXPECT_EQ(estimate_.verdict, guard::ImpactVerdict::Within) << text;
+    EXPECT_GT(estimate_.running_s, 0.3) << text;
+    EXPECT_GT(count(guard::setting::kOff), 0) << text;
+    EXPECT_THAT(runs_.survivors(), testing::IsEmpty());
+    ASSERT_FALSE(records_.empty());
+    for (const guard::GuardRecord& record : records_) {
+      EXPECT_EQ(record.impact.has_value(), record.latency_ms > 0);
+      EXPECT_THAT(record.outcome,
+                  testing::AnyOf(Outcome::TimedOut, Outcome::Cancelled, Outcome::PolicyViolation))
+          << record.cause;
+    }
+  }
+
+  GuardedRuns runs_;
+  BusyTrainer trainer_{static_cast<int>(std::thread::hardware_concurrency())};
+  std::vector<FrameRecord> frames_;
+  std::vector<guard::GuardRecord> records_;
+  guard::ImpactEstimate estimate_;
+
+ private:
+  asio::awaitable<void> ask(guard::EvaluationPerformanceManager& manager, Row row) {
+    while (!over_) {
+      guard::GuardedCommand command = runs_.adversary(row.adversary, row.arguments);
+      command.profile = row.profile;
+      command.enforcement = row.enforcement;
+      records_.push_back(
+          (co_await manager.run_evaluation_with_safeguards(std::move(command), control_)).record);
+    }
+  }
+
+  asio::io_context loop_{1};
+  guard::TrainingGovernor governor_{
+      loop_.get_executor(), {.limit = kLimit, .seed = 11, .on_frame = [this](FrameRecord frame) {
+                               frames_.push_back(std::move(frame));
+                             }}};
+  guard::RunControl control_;
+  bool over_ = false;
+};
+
+TEST_F(BesideTraining, TwoSpinningThreadsStayWithinTheLimit) {
+  RecordProperty("row", 1);
+  ask_for({.adversary = "spin", .arguments = {"2"}}, 7s);
+  expect_within();
+}
+
+TEST_F(BesideTraining, WhoLeavesItsSessionStaysWithinTheLimit) {
+  RecordProperty("row", 2);
+  ask_for({.adversary = "own_session", .profile = guard::Profile::Command}, 7s);
+  expect_within();
+}
+
+TEST_F(BesideTraining, WhoWakesItselfUpStaysWithinTheLimit) {
+  RecordProperty("row", 16);
+  ask_for({.adversary = "wake_up"}, 7s);
+  expect_within();
+}
+
+TEST_F(BesideTraining, WhoBehavesWhileItSeemsMeasuredStaysWithinTheLimit) {
+  RecordProperty("row", 17);
+  ask_for({.adversary = "goodhart"}, 7s);
+  expect_within();
+}
+
+TEST_F(BesideTraining, WhoStreamsThroughMemoryStaysWithinTheLimit) {
+  RecordProperty("row", 18);
+  ask_for({.adversary = "stream"}, 7s);
+  expect_within();
+}
+
+/// The rates tell with and without apart: what is measured is not the guard's own opinion.
+TEST_F(BesideTraining, HoldOutsAreFasterThanFramesWithASpinningEvaluation) {
+  RecordProperty("row", 30);
+  ask_for({.adversary = "spin", .arguments = {"2"}}, 7s);
+  const auto rate = [this](std::string_view setting) {
+    double ticks = 0;
+    double time = 0;
+    for (const FrameRecord& frame : frames_) {
+      if (frame.setting == setting && frame.discarded.empty() && !frame.placebo) {
+        ticks += static_cast<double>(std::accumulate(frame.ticks.begin(), frame.ticks.end(), 0LL));
+        time += static_cast<double>(frame.measured_ns) * 1e-9;
+      }
+    }
+    return time > 0 ? ticks / time : 0;
+  };
+  EXPECT_GT(rate(guard::setting::kOff), rate(guard::setting::kOn));
+}
+
+TEST_F(BesideTraining, ARunWithoutEnforcementIsChargedAndProvesNothing) {
+  ask_for({.adversary = "spin", .arguments = {"2"}, .enforcement = guard::Enforcement::Disabled},
+          2s);
+  EXPECT_NE(estimate_.verdict, guard::ImpactVerdict::Within);
+  EXPECT_GT(estimate_.running_s, 1);
+  EXPECT_GT(estimate_.discarded.at("an evaluation ran without enforcement"), 0);
+}
+
+}  // namespace
+}  // namespace keisei::testing_support
