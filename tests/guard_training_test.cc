@@ -33,9 +33,12 @@ while True:
     progress.tick(Progress.UPDATE, units)
 )py";
 
+/// A minute and what tells this test's command from that of another.
+std::string a_minute() { return "60." + std::to_string(getpid()); }
+
 /// The guarded command, and not the guard that names it.
 std::vector<int> sleepers() {
-  std::vector<int> found = processes_with("60.25");
+  std::vector<int> found = processes_with(a_minute());
   std::erase_if(found, [](int pid) {
     return read_file("/proc/" + std::to_string(pid) + "/comm").value_or("") != "sleep\n";
   });
@@ -120,7 +123,7 @@ TEST_F(GuardTraining, ACommandWaitsUntilItIsEarnedThenRunsAndItsRecordHasTheImpa
 }
 
 TEST_F(GuardTraining, TheCommandEndsWithItsTraining) {
-  Program guarded = guard(progress(), {"--impact", "100%", "--", "sleep", "60.25"});
+  Program guarded = guard(progress(), {"--impact", "100%", "--", "sleep", a_minute()});
   ASSERT_TRUE(wait_until([] { return !sleepers().empty(); }, 20s));
   training_->signal(SIGKILL);
   const auto status = guarded.wait(5s);
@@ -132,7 +135,7 @@ TEST_F(GuardTraining, TheCommandEndsWithItsTraining) {
 }
 
 TEST_F(GuardTraining, AStoppedTrainingStopsTheCommandAtOnceAndEndsItInTheEnd) {
-  Program guarded = guard(progress(), {"--impact", "100%", "--", "sleep", "60.25"});
+  Program guarded = guard(progress(), {"--impact", "100%", "--", "sleep", a_minute()});
   ASSERT_TRUE(wait_until([] { return !sleepers().empty(); }, 20s));
   training_->signal(SIGSTOP);
   const auto stopped = [] {

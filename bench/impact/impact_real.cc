@@ -1,7 +1,7 @@
 // What evaluations cost a training that uses every core, by the certificate and by an outside
 // check.
 //
-//   impact_real [--seconds S] [--rounds N] [--trainer-threads N] [--case NAME]...
+//   impact_real [--seconds S] [--baseline S] [--trainer-threads N] [--case NAME]...
 //
 // Cases, each requested again and again without a pause, down the production road:
 //   evaluation   20 games of a b2c32 network against `random`, keisei-worker
@@ -10,12 +10,16 @@
 //   session      two processes in sessions of their own (scheduler groups of full weight)
 //   goodhart     rests after each stop and start, and burns otherwise
 //   unguarded    the two burning threads without the training's protection
-// Per case and round, in random order: S seconds with, and S seconds without evaluations, each
-// beside a fresh training. Prints the loss by the two rates, the certificate of each run, and how
-// much CPU time the evaluations had. Exit 3 where a guarded case loses 5 % or more.
+//   minute       the evaluation, requested once a minute
+//   one          one burning thread; for --trainer-threads 1, which leaves it a core
+// Per case: S seconds with evaluations, between two halves of a baseline without, each beside a
+// fresh training. Prints the loss by the two rates, the certificate, how much CPU time the
+// evaluations had (in the second half too), and what watching cost. Exit 3 where a guarded case
+// loses 5 % or more.
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,7 +30,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <random>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -50,7 +54,7 @@ namespace asio = boost::asio;
 
 struct Settings {
   double seconds = 600;
-  int rounds = 1;
+  double baseline = 120;  // seconds
   int trainer_threads = static_cast<int>(std::thread::hardware_concurrency());
   std::vector<std::string> cases = {};
 };
@@ -58,12 +62,14 @@ struct Settings {
 /// What the evaluations of one run came to.
 struct Requests {
   int ended = 0;
-  double cpu_seconds = 0;
   std::vector<double> latencies = {};
 };
 
 struct RunOutcome {
   double rate = 0;  // steps per second
+  double cpu = 0;   // of evaluations, cores
+  double cpu_second_half = 0;
+  double watching = 0;  // this process, cores
   Requests requests = {};
   guard::ImpactEstimate impact = {};
 };
@@ -79,8 +85,8 @@ guard::GuardedCommand adversary(const std::string& name) {
           ? std::filesystem::read_symlink("/proc/self/exe").parent_path() / "adversaries"
           : "";
   std::vector<std::string> argv = {(programs / name).string()};
-  if (name == "spin") {
-    argv.emplace_back("2");
+  if (name == "spin" || name == "one") {
+    argv = {(programs / "spin").string(), name == "spin" ? "2" : "1"};
   }
   guard::GuardedCommand command;
   command.argv = std::move(argv);
@@ -100,6 +106,7 @@ class Run {
   RunOutcome go(int trainer_threads) {
     testing_support::BusyTrainer trainer(trainer_threads);
     std::this_thread::sleep_for(500ms);
+    const double own_before = own_cpu();
     const bool guarded = name_ != "unguarded" && name_ != "none";
     if (guarded) {
       governor_.watch(trainer.reader());
@@ -123,20 +130,35 @@ class Run {
     RunOutcome outcome;
     // The evaluation that the end found at work is the training's loss as well.
     loop_.run();
-    outcome.rate =
-        static_cast<double>(trainer.steps() - before) / seconds(MonotonicClock::now() - begin);
+    const double took = seconds(MonotonicClock::now() - begin);
+    outcome.rate = static_cast<double>(trainer.steps() - before) / took;
+    outcome.watching = (own_cpu() - own_before) / took;
     outcome.requests = requests_;
+    for (const telemetry::FrameRecord& frame : frames_) {
+      const double at = static_cast<double>(frame.end_ns) * 1e-9;
+      outcome.cpu += frame.own_cpu / took;
+      outcome.cpu_second_half += at > took / 2 ? frame.own_cpu / (took / 2) : 0;
+    }
     outcome.impact = governor_.controller().impact().estimate();
     return outcome;
   }
 
  private:
-  static guard::TrainingGovernor::Options options() {
-    return {.limit = 0.05, .seed = guard::random_seed()};
+  static double own_cpu() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+  }
+
+  guard::TrainingGovernor::Options options() {
+    return {.limit = 0.05,
+            .seed = guard::random_seed(),
+            .on_frame = [this](const telemetry::FrameRecord& frame) { frames_.push_back(frame); }};
   }
 
   asio::awaitable<void> ask() {
-    if (name_ == "evaluation") {
+    if (name_ == "evaluation" || name_ == "minute") {
       co_return co_await ask_for_evaluations();
     }
     const std::string program = name_ == "session"     ? "own_session"
@@ -145,7 +167,7 @@ class Run {
     while (!over_) {
       const guard::GuardedRun run =
           co_await manager_->run_evaluation_with_safeguards(adversary(program), control_);
-      take(run.record.cpu_seconds, run.record.latency_ms);
+      take(run.record.latency_ms);
       KEISEI_CHECK(run.record.outcome != guard::Outcome::StartFailed, "{}", run.record.cause);
     }
   }
@@ -160,18 +182,22 @@ class Run {
                                         {.opponents = {match::parse_player_spec("random").value()},
                                          .worker = os::find_program("keisei-worker").value(),
                                          .run_directory = directory});
-    while (!over_) {
+    asio::steady_timer pause(loop_);
+    for (MonotonicTime next = MonotonicClock::now(); !over_; next += 60s) {
+      if (name_ == "minute") {
+        pause.expires_at(next);
+        co_await pause.async_wait(asio::use_awaitable);
+      }
       auto snapshot = net::Snapshot::from_fd(net::seal_weights(spec, 1, weights).value());
       auto record = co_await evaluations.evaluate_current_agent(std::move(*snapshot));
       KEISEI_CHECK(record, "{}", record.error().message);
-      take(record->cpu_seconds, record->latency_ms);
+      take(record->latency_ms);
     }
     std::filesystem::remove_all(directory);
   }
 
-  void take(double cpu_seconds, double latency_ms) {
+  void take(double latency_ms) {
     ++requests_.ended;
-    requests_.cpu_seconds += cpu_seconds;
     requests_.latencies.push_back(latency_ms);
   }
 
@@ -182,6 +208,7 @@ class Run {
   std::optional<guard::EvaluationPerformanceManager> manager_;
   guard::RunControl control_;
   Requests requests_;
+  std::vector<telemetry::FrameRecord> frames_;
   bool over_ = false;
 };
 
@@ -193,40 +220,49 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+void print_certificate(const std::string& name, const RunOutcome& outcome) {
+  const guard::ImpactEstimate& impact = outcome.impact;
+  const auto& latencies = outcome.requests.latencies;
+  fmt::print(
+      "{:<11} certificate: {} {:.2f} % [{:.2f}, {:.2f}]; while running {:.2f} % of {:.0f} s, {} "
+      "blocks, {} in the control [{:.2f}, {:.2f}]\n",
+      name, to_string(impact.verdict), 100 * impact.amortised.estimate,
+      100 * impact.amortised.lower, 100 * impact.amortised.upper,
+      100 * impact.while_running.estimate, impact.running_s, impact.blocks, impact.control_blocks,
+      100 * impact.negative_control.lower, 100 * impact.negative_control.upper);
+  fmt::print(
+      "{:<11} {} evaluations ended, {} within 5000 ms, median {:.0f} ms; CPU {:.2f} cores, {:.2f} "
+      "in "
+      "the second half; watching {:.2f} % of a core; {} frames discarded\n",
+      "", outcome.requests.ended,
+      std::ranges::count_if(latencies, [](double ms) { return ms > 0 && ms < 5000; }),
+      median(latencies), outcome.cpu, outcome.cpu_second_half, 100 * outcome.watching,
+      std::accumulate(impact.discarded.begin(), impact.discarded.end(), std::int64_t{0},
+                      [](std::int64_t sum, const auto& entry) { return sum + entry.second; }));
+}
+
 /// True where the promise was kept.
 bool run_case(const std::string& name, const Settings& settings) {
-  std::mt19937_64 random(std::random_device{}());
-  double with = 0;
-  double without = 0;
-  bool within = true;
-  for (int round = 0; round < settings.rounds; ++round) {
-    const bool with_first = random() % 2 == 0;
-    for (const bool evaluates : {with_first, !with_first}) {
-      const RunOutcome outcome =
-          Run(evaluates ? name : "none", settings.seconds).go(settings.trainer_threads);
-      (evaluates ? with : without) += outcome.rate / settings.rounds;
-      if (!evaluates) {
-        continue;
-      }
-      const guard::ImpactEstimate& impact = outcome.impact;
-      within = within && (name == "unguarded" || impact.verdict == guard::ImpactVerdict::Within);
-      fmt::print(
-          "  {:<10} {:>8} {:>6.2f} % [{:.2f}, {:.2f}]   while running {:>6.2f} % of {:.0f} s, "
-          "{} blocks; {} ended, CPU {:.2f} cores, median latency {:.0f} ms\n",
-          name, name == "unguarded" ? "-" : to_string(impact.verdict),
-          100 * impact.amortised.estimate, 100 * impact.amortised.lower,
-          100 * impact.amortised.upper, 100 * impact.while_running.estimate, impact.running_s,
-          impact.blocks, outcome.requests.ended, outcome.requests.cpu_seconds / settings.seconds,
-          median(outcome.requests.latencies));
-    }
+  const auto rate_without = [&] {
+    return Run("none", settings.baseline / 2).go(settings.trainer_threads).rate;
+  };
+  const double before = rate_without();
+  const RunOutcome with = Run(name, settings.seconds).go(settings.trainer_threads);
+  const double after = rate_without();
+  const double without = (before + after) / 2;
+  const double loss = 1 - with.rate / without;
+  const bool guarded = name != "unguarded";
+  const bool kept =
+      !guarded || (with.impact.verdict == guard::ImpactVerdict::Within && loss < 0.05);
+  if (guarded) {
+    print_certificate(name, with);
   }
-  const double loss = 1 - with / without;
-  const bool kept = name == "unguarded" || (within && loss < 0.05);
-  fmt::print("{:<12} outside check: {:.1f} steps/s with, {:.1f} without: {:.2f} % lost: {}\n", name,
-             with, without, 100 * loss,
-             name == "unguarded" ? "nothing was promised"
-             : kept              ? "kept"
-                                 : "NOT kept");
+  fmt::print(
+      "{:<11} outside check: {:.1f} steps/s with, {:.1f} and {:.1f} without: {:.2f} % lost: {}\n",
+      name, with.rate, before, after, 100 * loss,
+      !guarded ? "nothing was promised"
+      : kept   ? "kept"
+               : "NOT kept");
   std::fflush(stdout);
   return kept;
 }
@@ -239,8 +275,8 @@ int main(int argc, char** argv) {
     const std::string_view option = argv[i];
     if (option == "--seconds") {
       settings.seconds = std::max(1.0, std::atof(argv[i + 1]));
-    } else if (option == "--rounds") {
-      settings.rounds = std::max(1, std::atoi(argv[i + 1]));
+    } else if (option == "--baseline") {
+      settings.baseline = std::max(1.0, std::atof(argv[i + 1]));
     } else if (option == "--trainer-threads") {
       settings.trainer_threads = std::max(1, std::atoi(argv[i + 1]));
     } else if (option == "--case") {

@@ -72,6 +72,7 @@ class Training {
       length += took;
       now_ += took;
     }
+    frame.planned_ns = std::llround(kFrame * 1e9);
     frame.measured_ns = std::llround(length * 1e9);
     frame.begin_ns = end_;
     end_ += frame.measured_ns;

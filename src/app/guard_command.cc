@@ -225,8 +225,8 @@ Result<int> run_and_record(const GuardOptions& options) {
   KEISEI_TRY(limits, checked_limits(options));
   KEISEI_TRY(impact_limit, impact_limit_of(options));
   std::optional<TrainingSource> training;
-  if (!options.training.empty()) {
-    KEISEI_TRY(source, open_training(options.training));
+  if (options.training) {
+    KEISEI_TRY(source, open_training(*options.training));
     training = std::move(source);
   }
   KEISEI_TRY_VOID(check_slots(options.slots));

@@ -100,7 +100,7 @@ Result<std::optional<double>> impact_limit_of(const GuardOptions& options) {
     return usage_error("--impact '{}': write a share of the training above 0% and at most 100%",
                        options.impact);
   }
-  if (options.training.empty()) {
+  if (!options.training) {
     return usage_error(
         "--impact '{}' needs --training FILE or PID: whose time may the command take?",
         options.impact);

@@ -18,7 +18,7 @@ struct GuardOptions {
   std::string file_size{};
   std::string slots{};
   std::string report{};
-  std::string training{};
+  std::optional<std::string> training{};
   std::string impact{};
   bool strict = false;
   std::vector<std::string> command{};

@@ -68,11 +68,12 @@ Result<TrainingSource> open_training(const std::string& training) {
   return TrainingSource{.process = std::move(process), .pid = *pid};
 }
 
-GuardedTraining::GuardedTraining(boost::asio::any_io_executor executor, TrainingSource source,
-                                 std::optional<double> limit, guard::RunControl& control)
+GuardedTraining::GuardedTraining(const boost::asio::any_io_executor& executor,
+                                 TrainingSource source, std::optional<double> limit,
+                                 guard::RunControl& control)
     : source_(std::move(source)), control_(control), timer_(executor) {
   if (source_.progress || limit) {
-    governor_.emplace(std::move(executor),
+    governor_.emplace(executor,
                       guard::TrainingGovernor::Options{.limit = limit.value_or(kDefaultLimit),
                                                        .seed = guard::random_seed()});
     if (source_.progress) {

@@ -33,7 +33,7 @@ struct TrainingSource {
 class GuardedTraining {
  public:
   /// `limit`: the share of the training that may be lost. `control` outlives this.
-  GuardedTraining(boost::asio::any_io_executor executor, TrainingSource source,
+  GuardedTraining(const boost::asio::any_io_executor& executor, TrainingSource source,
                   std::optional<double> limit, guard::RunControl& control);
 
   /// Null where only the training's life is watched.

@@ -101,6 +101,7 @@ class Supervisor {
         guard::TrainingGovernor::Options{
             .limit = options_.evaluation.sla.training_impact_percent / 100,
             .seed = guard::random_seed(),
+            .supervision = static_cast<std::int64_t>(guard::random_seed()),
             .on_frame = [this](const telemetry::FrameRecord& frame) { keep(frame); }});
     guard_.emplace(loop_.get_executor(), limits, sla_from(options_), directory.slots(),
                    guard::HostView{
@@ -182,11 +183,11 @@ class Supervisor {
                     hello.record.step, hello.record.net));
     heartbeat_ = {};
     clock_.reset();
-    if (hello.step_clock) {
-      auto clock = attach_clock(std::move(hello.step_clock));
-      if (!clock) {
-        lose_clock(clock.error());
-      }
+    const Result<void> attached = hello.step_clock ? attach_clock(std::move(hello.step_clock))
+                                                   : fail("the learner has no step clock");
+    if (!attached) {
+      lose_clock(attached.error());
+      governor_->watch_without_progress(hello.record.pid);
     }
   }
   /// Two readers: the heart is looked at on its own, however the governor fares.
@@ -333,10 +334,16 @@ class Supervisor {
   /// disk, so only when the loop is over.
   void write_certificate() {
     const guard::ImpactController& controller = governor_->controller();
-    const guard::ImpactCertificate certificate{
-        .supervision = static_cast<std::int64_t>(controller.seed()),
-        .limit = governor_->limit(),
-        .impact = controller.impact().estimate()};
+    const guard::ImpactCertificate certificate{.supervision = controller.options().supervision,
+                                               .limit = governor_->limit(),
+                                               .impact = controller.impact().estimate()};
+    if (certificate.impact.training_s <= 0) {
+      return;  // it watched no training: the certificate of an earlier one stays
+    }
+    // Now, when nobody can use it any more to know its hold-outs beforehand.
+    event(telemetry::LogLevel::Info, "impact_seed",
+          fmt::format("the hold-outs of supervision {} were drawn from seed {}",
+                      certificate.supervision, controller.options().seed));
     if (auto written = write_file_atomically(certificate_file_, to_json(certificate)); !written) {
       give_up(std::move(written).error());
     }

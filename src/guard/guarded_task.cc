@@ -1,6 +1,7 @@
 #include "guard/guarded_task.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -45,6 +46,11 @@ void carry_out(const RunControl::Order& order, os::Jail& jail) {
     case RunControl::Order::Kind::GiveTerminal:
       return jail.give_terminal();
   }
+}
+
+bool stops(const RunControl::Order& order) {
+  return order.signal == SIGTSTP || order.signal == SIGSTOP || order.signal == SIGTTIN ||
+         order.signal == SIGTTOU;
 }
 
 template <class... Visitors>
@@ -110,35 +116,21 @@ void GuardedTask::start() {
     }
   }
   next_sample_ = facts_.admitted + kFirstSample;
-  if (context_.governor != nullptr) {
-    if (context_.enforced()) {
-      context_.governor->attach(*this);
-    } else {
-      context_.governor->change_unpaced(1);
-    }
-    governed_ = true;
+  if (context_.governor != nullptr && context_.enforced()) {
+    paced_by_training_ = true;
+    attachment_.emplace(*context_.governor, *this);
+  } else if (context_.governor != nullptr) {
+    attachment_.emplace(*context_.governor);
   }
   step();
-}
-
-GuardedTask::~GuardedTask() { leave_governor(); }
-
-void GuardedTask::leave_governor() {
-  if (!std::exchange(governed_, false)) {
-    return;
-  }
-  if (!context_.enforced()) {
-    context_.governor->change_unpaced(-1);
-    return;
-  }
-  context_.governor->detach(*this);
 }
 
 void GuardedTask::be_done() {
   done_ = true;
   if (context_.governor != nullptr) {
     facts_.impact = context_.governor->estimate();
-    leave_governor();
+    paced_by_training_ = false;
+    attachment_.reset();
   }
 }
 
@@ -241,6 +233,12 @@ void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {
 void GuardedTask::hear_caller(MonotonicTime now) {
   for (const RunControl::Order& order : context_.control.take_orders()) {
     carry_out(order, *jail_);
+    if (tree_pace_.stopped() && stops(order)) {
+      context_.control.note_stopped(order.signal);  // it stands still already, and cannot tell
+    }
+    if (tree_pace_.stopped() && order.signal == SIGCONT) {
+      tree_pace_.stop_again(*jail_);  // it may go on for its user, but not for the training
+    }
   }
   if (const auto& cancel = context_.control.cancel_request()) {
     decide(now, {cancel->reason, cancel->cause});
@@ -283,17 +281,18 @@ void GuardedTask::govern(MonotonicTime now, double cpu_seconds) {
   if (cpu_governor_) {
     cpu_allows_ = cpu_governor_->may_run(now, cpu_seconds);
   }
-  tree_pace_.apply(!cpu_allows_ || training_allows_ == Pace::Stop, *jail_, cgroup_, now,
-                   cpu_seconds);
+  tree_pace_.apply(!cpu_allows_ || training_allows_ == Pace::Stop, *jail_, now, cpu_seconds);
   set_weight();
 }
 
 /// Of its own session, where it has one: what the training leaves over, or a full share.
 void GuardedTask::set_weight() {
   const bool low = training_allows_ == Pace::Slack;
-  if (low != lowered_ && can_slack() && os::set_weight(monitor_->members(), low)) {
-    lowered_ = low;
+  if (low == lowered_ || !can_slack()) {
+    return;
   }
+  const bool all = os::set_weight(monitor_->members(), low);
+  lowered_ = low || !all;  // also where only some could be changed
 }
 
 void GuardedTask::pace(Pace pace) {
@@ -337,9 +336,12 @@ void GuardedTask::kill_all() {
     cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
   }
   jail_->kill_tree(monitor_->members());
-  if (lowered_) {  // to die takes a share of the processor too
-    os::set_weight(monitor_->members(), false);
-  }
+  lift_weight();
+}
+
+/// To die takes a share of the processor too.
+void GuardedTask::lift_weight() {
+  lowered_ = lowered_ && !os::set_weight(monitor_->members(), false);
 }
 
 void GuardedTask::begin_ending(MonotonicTime now) {
@@ -371,6 +373,7 @@ void GuardedTask::check_end(MonotonicTime now) {
   if (!ending_) {
     return;
   }
+  lift_weight();  // until it is done
   switch (ending_->next(now)) {
     case LastResorts::Act::Wait:
       return;

@@ -32,7 +32,6 @@ inline constexpr const char* kNoDescriptor =
 class GuardedTask final : public PacedTree {
  public:
   explicit GuardedTask(RunContext context);
-  ~GuardedTask() override;
   GuardedTask(const GuardedTask&) = delete;
   GuardedTask& operator=(const GuardedTask&) = delete;
 
@@ -67,12 +66,12 @@ class GuardedTask final : public PacedTree {
   void kill_all();
   void check_end(MonotonicTime now);
   void be_done();
-  void leave_governor();
   [[nodiscard]] bool paced_by_guard() const {
-    return cpu_governor_.has_value() || (governed_ && context_.enforced());
+    return cpu_governor_.has_value() || paced_by_training_;
   }
   void govern(MonotonicTime now, double cpu_seconds);
   void set_weight();
+  void lift_weight();
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime next_sample(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime deadline() const;
@@ -88,8 +87,8 @@ class GuardedTask final : public PacedTree {
   TreePace tree_pace_;
   bool cpu_allows_ = true;
   Pace training_allows_ = Pace::Burst;
-  bool governed_ = false;
-  bool lowered_ = false;  ///< its weight, as far as it was asked for and done
+  bool paced_by_training_ = false;
+  bool lowered_ = false;  ///< the weight of some of it
   std::optional<SoftLimits> soft_limits_;
 
   MonotonicTime next_sample_;
@@ -99,7 +98,8 @@ class GuardedTask final : public PacedTree {
   bool scratch_watched_ = false;
   bool done_ = false;
   RunCgroup cgroup_;
-  std::optional<os::Jail> jail_;  // last: destroyed first
+  std::optional<os::Jail> jail_;  // destroyed first, but for what asks about the tree
+  std::optional<TrainingGovernor::Attachment> attachment_;
 };
 
 }  // namespace keisei::guard

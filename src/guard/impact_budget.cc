@@ -1,7 +1,5 @@
 #include "guard/impact_budget.h"
 
-#include <algorithm>
-
 namespace keisei::guard {
 namespace {
 
@@ -16,13 +14,13 @@ double ImpactBudget::earned(double training_s) const {
 
 void ImpactBudget::update(double training_s, double charged_s) {
   const double earned_now = earned(training_s);
-  credit_ = std::min(kCapacity, credit_ + (earned_now - earned_) - (charged_s - charged_));
+  credit_ = std::min(capacity_, credit_ + (earned_now - earned_) - (charged_s - charged_));
   earned_ = earned_now;
   charged_ = charged_s;
 }
 
 double ImpactBudget::seconds_until(double credit) const {
-  return std::max(0.0, credit - credit_) / (kSteady * limit_);
+  return std::max(0.0, std::min(credit, capacity_) - credit_) / (kSteady * limit_);
 }
 
 }  // namespace keisei::guard

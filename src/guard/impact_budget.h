@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 namespace keisei::guard {
 
 /// How much training may still be lost, as a token bucket in seconds of training. With a limit of 5
@@ -13,22 +15,26 @@ namespace keisei::guard {
 /// may fall when more is known: then its excess comes back. Pure.
 class ImpactBudget {
  public:
-  static constexpr double kCapacity = 3;  // seconds
+  static constexpr double kCapacity = 3;  // seconds; of a training with long steps more
 
   /// `limit`: the share that may be lost, within (0, 1].
   explicit ImpactBudget(double limit) : limit_(limit) {}
 
+  /// What a training with steps of that length needs to start at all: four of them.
+  void fit(double step_s) { capacity_ = std::max(kCapacity, 4 * step_s); }
   /// Both since the beginning, in seconds.
   void update(double training_s, double charged_s);
   /// Negative where more was charged than earned.
   [[nodiscard]] double credit() const { return credit_; }
-  /// How long until the credit is that much, if nothing is charged; REQUIRES: at most kCapacity.
+  [[nodiscard]] double capacity() const { return capacity_; }
+  /// How long until the credit is that much (or full), if nothing is charged.
   [[nodiscard]] double seconds_until(double credit) const;
 
  private:
   [[nodiscard]] double earned(double training_s) const;
 
   double limit_;
+  double capacity_ = kCapacity;
   double earned_ = 0;
   double charged_ = 0;
   double credit_ = 0;

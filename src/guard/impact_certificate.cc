@@ -56,7 +56,7 @@ std::string to_json(const ImpactCertificate& certificate) {
     discarded[reason] = frames;
   }
   const Json json = {
-      {"seed", certificate.supervision},
+      {"supervision", certificate.supervision},
       {"limit", certificate.limit},
       {"alpha", certificate.alpha},
       {"verdict", to_string(impact.verdict)},
@@ -68,7 +68,7 @@ std::string to_json(const ImpactCertificate& certificate) {
       {"running_s", impact.running_s},
       {"lost_s_upper", impact.lost_s_upper},
       {"snapshots_s", impact.snapshots_s},
-      {"aborted_s", impact.aborted_s},
+      {"unsettled_s", impact.unsettled_s},
       {"blocks", impact.blocks},
       {"on_frames", impact.frames},
       {"wholly_lost_blocks", impact.wholly_lost},
@@ -118,13 +118,15 @@ std::string to_text(const ImpactCertificate& certificate) {
   text += fmt::format("  negative control  {}   {} blocks in which nothing ran\n",
                       impact.control_blocks > 0 ? share_text(impact.negative_control) : "-",
                       impact.control_blocks);
+  text += fmt::format("  between blocks    {:.1f} s, charged with the bound or what was seen\n",
+                      impact.unsettled_s);
   text += fmt::format("  snapshots         {:.3f} s of the training thread\n", impact.snapshots_s);
   text += fmt::format("  discarded         {} frames, before their rates were looked at\n",
                       discarded_of(impact));
   for (const auto& [reason, frames] : impact.discarded) {
     text += fmt::format("    {:>5}  {}\n", frames, reason);
   }
-  text += fmt::format("  seed              {}\n", certificate.supervision);
+  text += fmt::format("  supervision       {}\n", certificate.supervision);
   return text;
 }
 

@@ -11,7 +11,7 @@ namespace keisei::guard {
 
 /// What a supervision claims about its evaluations' cost, and on what grounds.
 struct ImpactCertificate {
-  std::int64_t supervision = 0;  ///< the seed of its hold-outs
+  std::int64_t supervision = 0;
   double limit = 0.05;
   double alpha = 0.05;
   ImpactEstimate impact = {};

@@ -14,13 +14,15 @@ using telemetry::Phase;
 using telemetry::StepClockReading;
 
 constexpr double kShortestFrame = 0.2;  // seconds; shorter slots suffer from the scheduler's grain
-constexpr double kLongestFrame = 2.0;   // within the bucket's capacity
+constexpr double kLongestFrame = 2.5;   // with its switches, within the bucket's capacity
 constexpr double kStepsPerFrame = 20;
 constexpr double kShortestWashout = 0.05;  // seconds after a switch
 constexpr double kFreeFrame = 1.0;
 constexpr double kLongFreeFrame = 5.0;  // when the negative control is done
 constexpr std::int64_t kControlBlocks = 100;
 constexpr auto kNoProgress = 2s;          // without a tick a stretch ends so long after its time
+constexpr double kSilentFrames = 4;       // or so many steps
+constexpr auto kPatience = 30s;           // the same where nothing runs that could be the cause
 constexpr auto kShortestSilence = 250ms;  // that stops evaluations: ten slices of the scheduler
 constexpr double kSilentSteps = 10;
 constexpr double kIdleCpu = 0.1;      // CPUs: what stands still uses less
@@ -69,12 +71,18 @@ ImpactController::ImpactController(Options options)
       impact_({.limit = options.limit}),
       budget_(options.limit) {}
 
+/// Of long steps as many as the credit can cover together with the switches.
 double ImpactController::frame_s() const {
-  return std::clamp(kStepsPerFrame * tick_s_, kShortestFrame, kLongestFrame);
+  const double most = std::max(kShortestFrame, kLongestFrame - 2 * washout_s());
+  return std::clamp(kStepsPerFrame * tick_s_, kShortestFrame, most);
 }
 
-double ImpactController::washout_s() const {
-  return std::min(std::max(kShortestWashout, tick_s_), kLongestFrame);
+double ImpactController::washout_s() const { return std::max(kShortestWashout, tick_s_); }
+
+std::chrono::nanoseconds ImpactController::patience() const {
+  return stretch_->running ? std::max<std::chrono::nanoseconds>(
+                                 kNoProgress, from_seconds(kSilentFrames * tick_s_))
+                           : kPatience;
 }
 
 std::chrono::nanoseconds ImpactController::silence_limit(Phase phase) const {
@@ -87,7 +95,7 @@ std::chrono::nanoseconds ImpactController::silence_limit(Phase phase) const {
 /// An on-slot, and the switches around it where evaluations stand still now, as if all were lost.
 bool ImpactController::affordable() const {
   const double switches = run_ ? 0 : 2 * washout_s();
-  return budget_.credit() - open_block_extra_s_ >= frame_s() + switches;
+  return budget_.credit() >= frame_s() + switches;
 }
 
 double ImpactController::predicted_charge() const {
@@ -121,18 +129,31 @@ ImpactEstimate ImpactController::estimate(MonotonicTime now) const {
 
 std::vector<FrameRecord> ImpactController::take_frames() { return std::exchange(frames_, {}); }
 
-ImpactOrder ImpactController::observe(const ImpactObservation& seen) {
+ImpactOrder ImpactController::observe(const ImpactObservation& observed) {
+  ImpactObservation seen = observed;
+  if (seen.progress) {  // nobody's clock is ahead of ours
+    seen.progress->time = std::min(seen.progress->time, seen.now);
+  }
   if (!stretch_) {
     begin({.setting = setting::kFree}, seen, kShortestFrame);
-    origin_ = stretch_->begin;
+    origin_ = origin_.value_or(stretch_->begin);
   }
-  stretch_->unpaced |= seen.unpaced > 0;
+  stretch_->unpaced |= seen.unpaced;
   cut_short(seen);
   while (over(seen)) {
     close(seen);
     next(seen);
   }
-  return {.run = run_ && seen.demand > 0, .burst = burst_, .look_again = next_look(seen)};
+  return {
+      .run = run_ && !vetoed_ && seen.demand > 0, .burst = burst_, .look_again = next_look(seen)};
+}
+
+void ImpactController::finish(const ImpactObservation& seen) {
+  if (stretch_) {
+    stretch_->cut = true;
+    close(seen);
+    stretch_.reset();
+  }
 }
 
 void ImpactController::begin(Stretch stretch, const ImpactObservation& seen, double length) {
@@ -159,28 +180,28 @@ bool ImpactController::over(const ImpactObservation& seen) const {
   if (seen.now < stretch_->due) {
     return false;
   }
-  if (blind(seen)) {
-    return true;
-  }
   const bool ticked = seen.progress && seen.progress->ticks != stretch_->reading.ticks;
-  if (!ticked) {
-    return seen.now >= stretch_->due + kNoProgress;
-  }
-  return stretch_->setting != setting::kSwitch || seen.progress->time >= stretch_->due;
+  const bool waits_for_tick = stretch_->setting == setting::kSwitch;
+  const bool complete = ticked && (!waits_for_tick || seen.progress->time >= stretch_->due);
+  return complete || blind(seen) || seen.now >= stretch_->due + patience();
 }
 
 /// What happened in the middle of a stretch and does not wait for its end.
 void ImpactController::cut_short(const ImpactObservation& seen) {
   Stretch& now = *stretch_;
   const bool waits = now.setting == setting::kFree || now.placebo;
-  if ((waits && seen.demand > 0) ||
-      (now.setting == setting::kOn && !now.placebo && seen.demand == 0)) {
+  const bool vanished = now.setting == setting::kOn && !now.placebo && seen.demand == 0;
+  if ((waits && seen.demand > 0) || vanished) {
     now.cut = now.cut || seen.now < now.due;
     now.due = std::min(now.due, seen.now);
   }
-  if (run_ && seen.progress && seen.progress->ticks > 0 &&
-      seen.now - std::max(seen.progress->time, now.begin) > silence_limit(seen.progress->phase)) {
-    run_ = false;
+  if (!run_ || vetoed_ || blind(seen)) {
+    return;
+  }
+  const auto silence = seen.now - std::max(seen.progress->time, now.begin);
+  const double spent = seconds(seen.now - now.begin);
+  // Two reasons not to wait for the frame's end: the training stands still, or the credit is spent.
+  if (silence > silence_limit(seen.progress->phase) || spent > budget_.credit()) {
     vetoed_ = true;
     block_.reset();
     now.due = std::min(now.due, seen.now);
@@ -203,7 +224,7 @@ std::string ImpactController::why_discarded(const ImpactObservation& seen,
   if (seen.progress->units < ended.reading.units) {
     return "progress went back";
   }
-  if (seen.progress->time > seen.now + 5ms || !adds_up(frame)) {
+  if (!adds_up(frame)) {
     return "progress does not add up";
   }
   if (ended.cut && length < 0.5 * frame_s()) {
@@ -214,7 +235,7 @@ std::string ImpactController::why_discarded(const ImpactObservation& seen,
   }
   if (others_ &&
       std::abs(frame.others_cpu / length - *others_) > kDisturbance + kGrainCpu / length) {
-    return "disturbed by other processes";
+    return std::string(discard::kDisturbed);
   }
   return "";
 }
@@ -223,7 +244,7 @@ void ImpactController::close(const ImpactObservation& seen) {
   const Stretch& ended = *stretch_;
   const bool ticked = seen.progress && seen.progress->ticks != ended.reading.ticks;
   const MonotonicTime end = ticked ? std::max(seen.progress->time, ended.begin) : seen.now;
-  FrameRecord frame{.supervision = static_cast<std::int64_t>(options_.seed),
+  FrameRecord frame{.supervision = options_.supervision,
                     .number = ++number_,
                     .begin_ns = (ended.begin - *origin_).count(),
                     .end_ns = (end - *origin_).count(),
@@ -235,6 +256,7 @@ void ImpactController::close(const ImpactObservation& seen) {
                     .slot = ended.slot.number,
                     .slots = ended.slot.slots,
                     .cap = ended.slot.cap,
+                    .planned_ns = from_seconds(ended.planned_s).count(),
                     .own_cpu = seen.own_cpu - ended.own_cpu,
                     .others_cpu = seen.others_cpu - ended.others_cpu};
   take_progress(ended.reading, ticked ? *seen.progress : ended.reading, frame);
@@ -245,18 +267,12 @@ void ImpactController::close(const ImpactObservation& seen) {
     frame.discarded = why_discarded(seen, frame);
   }
   learn(frame);
-  const std::optional<double> loss = impact_.loss_of(frame);
   impact_.add(frame);
   const ImpactEstimate estimate = impact_.estimate();
+  budget_.fit(tick_s_);
   budget_.update(estimate.training_s, estimate.lost_s_upper);
-  if (frame.setting == setting::kOn && frame.running && loss) {
-    open_block_extra_s_ += std::max(0.0, *loss - estimate.while_running.upper) * length_s(frame);
-  }
   if (frame.running) {
     used_s_ += length_s(frame);
-  }
-  if (!block_ || block_->next > block_->slots) {
-    open_block_extra_s_ = 0;
   }
   frames_.push_back(std::move(frame));
 }
@@ -282,6 +298,9 @@ void ImpactController::learn(const FrameRecord& frame) {
 }
 
 void ImpactController::next(const ImpactObservation& seen) {
+  if (std::exchange(vetoed_, false)) {
+    return hold(seen);
+  }
   if (seen.demand > 0) {
     next_with_demand(seen);
   } else {
@@ -289,7 +308,8 @@ void ImpactController::next(const ImpactObservation& seen) {
   }
 }
 
-/// Time in which nobody asks: for an open block's hold-out, for the control, for the reference.
+/// Time in which nobody asks: for the control, and for the reference. An open block waits: its
+/// hold-out is to lie where evaluations run.
 void ImpactController::next_without_demand(const ImpactObservation& seen) {
   if (run_) {
     run_ = false;
@@ -297,9 +317,6 @@ void ImpactController::next_without_demand(const ImpactObservation& seen) {
                  washout_s());
   }
   if (block_ && !block_->placebo) {
-    if (block_->next == block_->hold_out) {
-      return begin_slot(seen);
-    }
     return begin({.setting = setting::kFree}, seen, kFreeFrame);
   }
   const bool controls =
@@ -316,7 +333,6 @@ void ImpactController::next_without_demand(const ImpactObservation& seen) {
 
 void ImpactController::hold(const ImpactObservation& seen) {
   block_.reset();
-  open_block_extra_s_ = 0;
   if (run_) {
     run_ = false;
     return begin({.setting = setting::kSwitch, .running = true, .burst = burst_}, seen,
@@ -330,7 +346,7 @@ void ImpactController::next_with_demand(const ImpactObservation& seen) {
     block_.reset();
   }
   const bool knows = impact_.has_reference() || blind(seen);
-  if (std::exchange(vetoed_, false) || !knows || (!block_ && !affordable())) {
+  if (!knows || (!block_ && !affordable())) {
     return hold(seen);
   }
   if (!block_) {
@@ -357,7 +373,6 @@ void ImpactController::open_block(bool placebo) {
                  .next = 1,
                  .cap = plan.cap,
                  .placebo = placebo};
-  open_block_extra_s_ = 0;
 }
 
 void ImpactController::begin_slot(const ImpactObservation& seen) {

@@ -20,8 +20,9 @@ namespace keisei::guard {
 struct ImpactObservation {
   MonotonicTime now;
   std::optional<telemetry::StepClockReading> progress;  ///< nothing: it cannot be read
-  int demand = 0;          ///< evaluations that run, or wait for their start
-  int unpaced = 0;         ///< evaluations that run and cannot be stopped: enforcement is off
+  int demand = 0;  ///< evaluations that run, or wait for their start
+  /// Evaluations ran since the last look that nobody could stop: enforcement is off.
+  bool unpaced = false;
   double own_cpu = 0;      ///< of all evaluations so far
   double others_cpu = 0;   ///< of all but them, the training and the supervisor
   bool can_slack = false;  ///< their weight can be lowered
@@ -48,11 +49,14 @@ class ImpactController {
   struct Options {
     double limit = 0.05;  ///< share of the training that may be lost
     std::uint64_t seed = 0;
+    std::int64_t supervision = 0;  ///< in its frames; says nothing about the seed
   };
   explicit ImpactController(Options options);
 
   [[nodiscard]] ImpactOrder observe(const ImpactObservation& seen);
-  /// An evaluation has been admitted, or has ended.
+  /// Ends the frame at work, and with it the account: nothing is watched from `seen.now` on.
+  void finish(const ImpactObservation& seen);
+  /// An evaluation has begun to run, or has ended.
   void note_start() { used_s_ = 0; }
   void note_end();
   /// The frames that have ended since the last call.
@@ -62,14 +66,14 @@ class ImpactController {
   /// Up to `now`.
   [[nodiscard]] ImpactEstimate estimate(MonotonicTime now) const;
   [[nodiscard]] double credit() const { return budget_.credit(); }
-  /// How long until the credit is that much, if nothing runs; at most ImpactBudget::kCapacity.
+  /// How long until the credit is that much (or full), if nothing runs.
   [[nodiscard]] double seconds_until(double credit) const { return budget_.seconds_until(credit); }
   /// What an ordinary evaluation at full weight would be charged with, to the best of our
   /// knowledge.
   [[nodiscard]] double predicted_charge() const;
   /// Hold-outs in a row in which an evaluation that was told to stand still used the CPU.
   [[nodiscard]] int not_stopped_in_a_row() const { return not_stopped_; }
-  [[nodiscard]] std::uint64_t seed() const { return options_.seed; }
+  [[nodiscard]] const Options& options() const { return options_; }
 
  private:
   struct Slot {
@@ -122,6 +126,7 @@ class ImpactController {
   [[nodiscard]] std::chrono::nanoseconds silence_limit(telemetry::Phase phase) const;
   [[nodiscard]] double frame_s() const;
   [[nodiscard]] double washout_s() const;
+  [[nodiscard]] std::chrono::nanoseconds patience() const;
   [[nodiscard]] MonotonicTime next_look(const ImpactObservation& seen) const;
 
   Options options_;
@@ -136,12 +141,11 @@ class ImpactController {
   std::int64_t blocks_ = 0;
   bool run_ = false;
   bool burst_ = true;
-  bool vetoed_ = false;
-  double open_block_extra_s_ = 0;  ///< seen in the open block, above what is charged for it
-  double used_s_ = 0;              ///< in which evaluations ran since one was admitted
-  double typical_s_ = 0.5;         ///< the same of a whole evaluation
-  double tick_s_ = 0;              ///< a step of the training, without evaluations
-  std::optional<double> others_;   ///< CPUs, without evaluations
+  bool vetoed_ = false;     ///< evaluations have been told to stand still, whatever `run_` says
+  double used_s_ = 0;       ///< in which evaluations ran since one was admitted
+  double typical_s_ = 0.5;  ///< the same of a whole evaluation
+  double tick_s_ = 0;       ///< a step of the training, without evaluations
+  std::optional<double> others_;  ///< CPUs, without evaluations
   int not_stopped_ = 0;
 };
 

@@ -26,8 +26,10 @@ class World {
   bool can_slack = true;
   bool ticks = true;
   bool readable = true;
-  double burst_cpu = 1;    // CPUs that evaluations use
-  double stopped_cpu = 0;  // the same while they are told to stand still
+  bool stalled = false;
+  std::chrono::seconds ahead{0};  // of our clock
+  double burst_cpu = 1;           // CPUs that evaluations use
+  double stopped_cpu = 0;         // the same while they are told to stand still
   std::function<double()> others = [] { return 0.0; };  // CPUs
 
   explicit World(std::uint64_t seed = 7) : controller({.limit = 0.05, .seed = seed}) {
@@ -47,12 +49,21 @@ class World {
   }
 
   void look() {
+    telemetry::StepClockReading progress = progress_;
+    progress.time += ahead;
     order = controller.observe({.now = now_,
-                                .progress = readable ? std::optional(progress_) : std::nullopt,
+                                .progress = readable ? std::optional(progress) : std::nullopt,
                                 .demand = demand,
                                 .own_cpu = own_cpu_,
                                 .others_cpu = others_cpu_,
                                 .can_slack = can_slack});
+    for (FrameRecord& frame : controller.take_frames()) {
+      frames.push_back(std::move(frame));
+    }
+  }
+
+  void finish() {
+    controller.finish({.now = now_, .progress = progress_});
     for (FrameRecord& frame : controller.take_frames()) {
       frames.push_back(std::move(frame));
     }
@@ -81,6 +92,9 @@ class World {
     ran_s += running ? took : 0;
     own_cpu_ += took * (running ? burst_cpu : demand > 0 ? stopped_cpu : 0);
     others_cpu_ += took * others();
+    if (stalled) {
+      return;
+    }
     units_ += 32;
     if (ticks) {
       tick();
@@ -249,6 +263,63 @@ TEST(ImpactController, FramesAreASlowTrainingsSteps) {
   world.go_on(600);
   EXPECT_LT(true_loss(world), 0.05);
   EXPECT_GT(world.controller.impact().estimate().blocks, 10);
+}
+
+TEST(ImpactController, AVerySlowTrainingGetsItsEvaluationsToo) {
+  World world;
+  world.step_s = 3;
+  world.burst_loss = 0.1;
+  world.go_on(3000);
+  EXPECT_GT(world.ran_s, 10);
+  EXPECT_LT(true_loss(world), 0.05);
+}
+
+/// Whoever stalls the training is charged for the stall, and the stall is no reference.
+TEST(ImpactController, ChargesAStallToTheEvaluationThatRanBeforeIt) {
+  World world;
+  world.burst_loss = 0;
+  world.go_on(120);
+  const double before = world.controller.impact().estimate().lost_s_upper;
+  while (!world.order.run) {
+    world.go_on(0.01);
+  }
+  world.go_on(0.06);
+  world.stalled = true;
+  world.go_on(0.9);
+  world.stalled = false;
+  world.go_on(0.3);
+  EXPECT_GT(world.controller.impact().estimate().lost_s_upper - before, 0.25);
+}
+
+TEST(ImpactController, TakesHoldOutsOnlyWhereSomebodyWantsToRun) {
+  World world;
+  world.burst_loss = 0;
+  world.go_on(60);
+  world.demand = 0;
+  world.go_on(1);
+  world.frames.clear();
+  world.go_on(10);
+  for (const FrameRecord& frame : world.frames) {
+    EXPECT_TRUE(frame.placebo || frame.setting != setting::kOff) << frame.number;
+  }
+}
+
+TEST(ImpactController, FinishingEndsTheFrameAtWork) {
+  World world;
+  world.demand = 0;
+  world.go_on(3.3);
+  const std::size_t frames = world.frames.size();
+  world.finish();
+  ASSERT_EQ(world.frames.size(), frames + 1);
+  EXPECT_NEAR(world.controller.impact().estimate().training_s, 3.3, 0.02);
+}
+
+TEST(ImpactController, BelievesNoClockThatIsAhead) {
+  World world;
+  world.ahead = 3600s;
+  world.go_on(120);
+  EXPECT_LT(true_loss(world), 0.05);
+  EXPECT_NE(world.controller.impact().estimate().verdict, ImpactVerdict::Exceeded);
 }
 
 }  // namespace

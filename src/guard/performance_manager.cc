@@ -29,6 +29,9 @@ namespace asio = boost::asio;
 
 namespace {
 
+/// What a run may wait for until the training has earned it.
+constexpr std::chrono::minutes kLongestSaving(10);
+
 GuardedRun refused(const RunContext& context, Ending ending) {
   GuardRecord record;
   record.outcome = ending.outcome;
@@ -131,7 +134,7 @@ class EvaluationPerformanceManager::Impl {
     std::vector<DegradationStep> degradation = trail.steps(MonotonicClock::now());
     GuardedRun run;
     if (admittance.permit) {
-      run = co_await run_admitted(context, trail.level(), admittance.permit);
+      run = co_await run_admitted({context, trail.level(), admittance.permit, demand});
     } else {
       run = refused(context, {admittance.refusal, std::move(admittance.cause)});
     }
@@ -153,24 +156,36 @@ class EvaluationPerformanceManager::Impl {
       const MonotonicTime now = MonotonicClock::now();
       PressureVerdict verdict =
           pressure_.level(response, limits_.memory, admission_.running(), now);
-      if (training_ != nullptr) {
+      auto longest = pressure_.host().longest_deferral;
+      if (training_ != nullptr && verdict.level < ServiceLevel::Deferred) {
         PressureVerdict training = training_->service();
         if (training.level > verdict.level) {
           verdict = std::move(training);
+          longest = std::max<std::chrono::nanoseconds>(longest, kLongestSaving);
         }
       }
       if (!adapts && verdict.level < ServiceLevel::Deferred) {
         verdict = {};
       }
-      return trail.take(verdict, pressure_.host().longest_deferral, now);
+      GateAnswer answer = trail.take(verdict, longest, now);
+      if (training_ != nullptr && answer.go == Go::Now) {
+        training_->note_admitted();
+      }
+      return answer;
     };
   }
 
-  asio::awaitable<GuardedRun> run_admitted(RunContext& context, ServiceLevel level,
-                                           Permit& permit) {
-    if (level != ServiceLevel::Full) {
+  struct Admitted {
+    RunContext& context;
+    ServiceLevel level;
+    Permit& permit;
+    std::optional<TrainingGovernor::Demand>& demand;  ///< ends with the tree
+  };
+  asio::awaitable<GuardedRun> run_admitted(Admitted admitted) {
+    RunContext& context = admitted.context;
+    if (admitted.level != ServiceLevel::Full) {
       const auto adapt = context.command.adapt;
-      const Result<void> adapted = co_await adapt(context.command, level);
+      const Result<void> adapted = co_await adapt(context.command, admitted.level);
       if (!adapted) {
         co_return refused(context, {Outcome::StartFailed, adapted.error().message});
       }
@@ -178,8 +193,9 @@ class EvaluationPerformanceManager::Impl {
     const bool has_report = bool(context.command.report_check);
     GuardedTask task(std::move(context));
     co_await drive(executor_, task);
+    admitted.demand.reset();
     if (UniqueFd survivor = task.take_survivor()) {
-      quarantine_->add(std::move(survivor), std::move(permit));
+      quarantine_->add(std::move(survivor), std::move(admitted.permit));
     }
     if (!has_report) {
       co_return task.finish();

@@ -39,8 +39,6 @@ class RunCgroup {
   /// -1: none.
   [[nodiscard]] int directory_fd() const { return leaf_ ? leaf_->directory_fd() : -1; }
   [[nodiscard]] bool holds_cpu() const { return use_.holds_cpu; }
-  [[nodiscard]] bool freeze() { return leaf_ && leaf_->freeze(); }
-  [[nodiscard]] bool thaw() { return leaf_ && leaf_->thaw(); }
   /// The init with all the rest.
   void kill();
   /// Once, when the tree is gone: reads the account and removes the leaf.

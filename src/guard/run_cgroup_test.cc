@@ -75,7 +75,6 @@ TEST(RunCgroup, WithoutNamespacesOrARoomThereIsNoCgroup) {
   GuardedCommand command;
   RunCgroup none(nullptr, command, kLimits);
   EXPECT_EQ(none.directory_fd(), -1);
-  EXPECT_FALSE(none.freeze());
   EXPECT_FALSE(none.holds_cpu());
   const CgroupRoom room{.tree = std::nullopt, .why_not = "version 1 only"};
   EXPECT_EQ(RunCgroup(&room, command, kLimits).close().why_not, "version 1 only");

@@ -17,11 +17,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr double kMostSaved = 2.5;      // seconds of credit that an admission waits for at most
-constexpr double kFewerGames = 0.25;    // share of the cost of an evaluation with fewer games
-constexpr double kLongWait = 30;        // seconds; rather a smaller one now
-constexpr auto kAskAgain = 250ms;       // for credit
-constexpr auto kReadyFor = 2s;          // to start, once there is credit for it
+constexpr double kMostSaved = 2.5;    // seconds of credit that an admission waits for at most
+constexpr double kFewerGames = 0.25;  // share of the cost of an evaluation with fewer games
+constexpr double kLongWait = 30;      // seconds; rather a smaller one now
+constexpr auto kAskAgain = 250ms;     // for credit
+constexpr auto kAsksOften = 250ms;    // whoever waits for nothing else asks every 20 ms
+constexpr auto kReadyFor = 2s;        // to start, once there is credit for it
+constexpr auto kStopsWithin = 50ms;
 constexpr int kViolations = 5;          // hold-outs in a row in which somebody went on
 constexpr double kViolationCpu = 0.02;  // CPU seconds used while stopped, of who is to blame
 
@@ -55,10 +57,11 @@ std::uint64_t random_seed() {
   return seed >> 2U;  // a database's integer
 }
 
-TrainingGovernor::TrainingGovernor(boost::asio::any_io_executor executor, Options options)
+TrainingGovernor::TrainingGovernor(const boost::asio::any_io_executor& executor, Options options)
     : options_(std::move(options)),
-      controller_({.limit = options_.limit, .seed = options_.seed}),
-      timer_(std::move(executor)),
+      controller_(
+          {.limit = options_.limit, .seed = options_.seed, .supervision = options_.supervision}),
+      timer_(executor),
       machine_(::open("/proc/stat", O_RDONLY | O_CLOEXEC)) {}
 
 TrainingGovernor::~TrainingGovernor() { *alive_ = false; }
@@ -90,23 +93,36 @@ void TrainingGovernor::release() {
 }
 
 void TrainingGovernor::stop() {
-  watching_ = false;
+  if (std::exchange(watching_, false)) {
+    controller_.finish(observe());
+    take_frames();
+  }
   timer_.cancel();
 }
 
 void TrainingGovernor::change_demand(int by) {
   demand_ += by;
-  if (by > 0) {
-    controller_.note_start();
-  } else {
-    controller_.note_end();
-  }
+  starting_ = std::min(starting_, demand_ - static_cast<int>(trees_.size()));
   look_soon();
 }
 
+void TrainingGovernor::change_unpaced(int by) {
+  unpaced_ += by;
+  was_unpaced_ = true;
+  look_soon();
+}
+
+void TrainingGovernor::note_admitted() {
+  if (watching_) {
+    ++starting_;
+    ready_.reset();
+  }
+}
+
 void TrainingGovernor::attach(PacedTree& tree) {
-  trees_.push_back({.tree = &tree, .cpu_when_stopped = 0});
-  ready_.reset();
+  trees_.push_back({.tree = &tree});
+  starting_ = std::max(0, starting_ - 1);
+  controller_.note_start();
   tree.pace(current_pace());
 }
 
@@ -115,6 +131,8 @@ void TrainingGovernor::detach(PacedTree& tree) {
   if (found != trees_.end()) {
     ended_cpu_ += tree.cpu_seconds();
     trees_.erase(found);
+    controller_.note_end();
+    look_soon();
   }
 }
 
@@ -144,7 +162,7 @@ ServiceLevel TrainingGovernor::affordable_level() const {
 }
 
 void TrainingGovernor::make_ready(MonotonicTime now) {
-  const bool waits = std::cmp_greater(demand_, trees_.size());
+  const bool waits = asked_ && now - *asked_ < kAsksOften;
   if (!waits || (ready_ && now - ready_since_ > kReadyFor)) {
     ready_.reset();
   }
@@ -156,9 +174,12 @@ void TrainingGovernor::make_ready(MonotonicTime now) {
   }
 }
 
-PressureVerdict TrainingGovernor::service() const {
+PressureVerdict TrainingGovernor::service() {
   if (released_ || !watching_) {
     return {};
+  }
+  if (!std::exchange(asked_, MonotonicClock::now())) {
+    look_soon();
   }
   const std::string saved = fmt::format(
       "training impact: {:.2f} s of training may still be lost, an evaluation may take {:.2f} s",
@@ -192,8 +213,8 @@ double TrainingGovernor::others_cpu(double own) const {
 ImpactObservation TrainingGovernor::observe() {
   ImpactObservation seen{.now = MonotonicClock::now(),
                          .progress = std::nullopt,
-                         .demand = static_cast<int>(trees_.size()) + (ready_ ? 1 : 0),
-                         .unpaced = unpaced_,
+                         .demand = static_cast<int>(trees_.size()) + starting_ + (ready_ ? 1 : 0),
+                         .unpaced = std::exchange(was_unpaced_, unpaced_ > 0) || unpaced_ > 0,
                          .own_cpu = own_cpu()};
   seen.others_cpu = others_cpu(seen.own_cpu);
   seen.can_slack =
@@ -211,7 +232,8 @@ ImpactObservation TrainingGovernor::observe() {
 void TrainingGovernor::end_violators() {
   const std::vector<Watched> trees = trees_;  // ending one may take it out
   for (const Watched& watched : trees) {
-    if (watched.tree->cpu_seconds() - watched.cpu_when_stopped > kViolationCpu) {
+    if (watched.cpu_when_stopped &&
+        watched.tree->cpu_seconds() - *watched.cpu_when_stopped > kViolationCpu) {
       watched.tree->end_for({Outcome::PolicyViolation,
                              fmt::format("it went on in {} hold-outs in which it was stopped for "
                                          "the sake of the training",
@@ -220,18 +242,44 @@ void TrainingGovernor::end_violators() {
   }
 }
 
+/// Some time after the order: a signal takes a while to arrive.
+void TrainingGovernor::mark_stopped(MonotonicTime now) {
+  if (now - stopped_at_ < kStopsWithin) {
+    return;
+  }
+  for (Watched& watched : trees_) {
+    if (!watched.cpu_when_stopped) {
+      watched.cpu_when_stopped = watched.tree->cpu_seconds();
+    }
+  }
+}
+
 void TrainingGovernor::carry_out(const ImpactOrder& order) {
-  const bool stops = order_.run && !order.run;
+  const MonotonicTime now = MonotonicClock::now();
+  if (order_.run && !order.run) {
+    stopped_at_ = now;
+  }
   order_ = order;
   const Pace pace = current_pace();
   for (Watched& watched : trees_) {
     watched.tree->pace(pace);
-    if (stops) {
-      watched.cpu_when_stopped = watched.tree->cpu_seconds();
+    if (order.run) {
+      watched.cpu_when_stopped.reset();
     }
   }
-  if (controller_.not_stopped_in_a_row() >= kViolations && !order.run) {
-    end_violators();
+  if (!order.run) {
+    if (controller_.not_stopped_in_a_row() >= kViolations) {
+      end_violators();
+    }
+    mark_stopped(now);
+  }
+}
+
+void TrainingGovernor::take_frames() {
+  for (telemetry::FrameRecord& frame : controller_.take_frames()) {
+    if (options_.on_frame) {
+      options_.on_frame(std::move(frame));
+    }
   }
 }
 
@@ -242,15 +290,11 @@ void TrainingGovernor::look() {
   looking_ = true;
   make_ready(MonotonicClock::now());
   ImpactOrder order = controller_.observe(observe());
-  if (std::cmp_greater(demand_, trees_.size()) && !ready_) {
+  if (asked_ && MonotonicClock::now() - *asked_ < kAsksOften && !ready_) {
     order.look_again = std::min(order.look_again, MonotonicClock::now() + kAskAgain);
   }
   carry_out(order);
-  for (telemetry::FrameRecord& frame : controller_.take_frames()) {
-    if (options_.on_frame) {
-      options_.on_frame(std::move(frame));
-    }
-  }
+  take_frames();
   if (controller_.impact().has_reference()) {
     const ImpactEstimate now = estimate();
     if (now.verdict == ImpactVerdict::Exceeded) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -50,9 +51,10 @@ class TrainingGovernor {
   struct Options {
     double limit = 0.05;  ///< share of the training that may be lost
     std::uint64_t seed = 0;
+    std::int64_t supervision = 0;  ///< in its frames
     std::function<void(telemetry::FrameRecord)> on_frame = {};
   };
-  TrainingGovernor(boost::asio::any_io_executor executor, Options options);
+  TrainingGovernor(const boost::asio::any_io_executor& executor, Options options);
   ~TrainingGovernor();
   TrainingGovernor(const TrainingGovernor&) = delete;
   TrainingGovernor& operator=(const TrainingGovernor&) = delete;
@@ -68,35 +70,70 @@ class TrainingGovernor {
   /// No more looks; what runs goes on as it is.
   void stop();
 
-  /// One evaluation that wants to run, from its request to its end.
-  class Demand {
+  /// A hand on the governor that may outlive it.
+  class Hold {
    public:
-    explicit Demand(TrainingGovernor& governor) : governor_(&governor) {
-      governor.change_demand(1);
-    }
-    Demand(Demand&& other) noexcept : governor_(std::exchange(other.governor_, nullptr)) {}
-    Demand& operator=(Demand&&) = delete;
-    Demand(const Demand&) = delete;
-    Demand& operator=(const Demand&) = delete;
-    ~Demand() {
-      if (governor_ != nullptr) {
-        governor_->change_demand(-1);
-      }
+    Hold(Hold&& other) noexcept
+        : governor_(std::exchange(other.governor_, nullptr)), alive_(std::move(other.alive_)) {}
+    Hold& operator=(Hold&&) = delete;
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+
+   protected:
+    explicit Hold(TrainingGovernor& governor) : governor_(&governor), alive_(governor.alive_) {}
+    ~Hold() = default;
+    /// Null where it is gone, or this was moved from.
+    [[nodiscard]] TrainingGovernor* governor() const {
+      return governor_ != nullptr && *alive_ ? governor_ : nullptr;
     }
 
    private:
     TrainingGovernor* governor_;
+    std::shared_ptr<const bool> alive_;
   };
+
+  /// One evaluation that wants to run, from its request until its tree is gone.
+  class Demand : public Hold {
+   public:
+    explicit Demand(TrainingGovernor& governor) : Hold(governor) { governor.change_demand(1); }
+    Demand(Demand&&) noexcept = default;
+    ~Demand() {
+      if (governor() != nullptr) {
+        governor()->change_demand(-1);
+      }
+    }
+  };
+
+  /// Gives a tree its pace from the moment it is made until it goes; the first at once. A run
+  /// without enforcement is only counted.
+  class Attachment : public Hold {
+   public:
+    Attachment(TrainingGovernor& governor, PacedTree& tree) : Hold(governor), tree_(&tree) {
+      governor.attach(tree);
+    }
+    explicit Attachment(TrainingGovernor& governor) : Hold(governor) { governor.change_unpaced(1); }
+    Attachment(Attachment&&) noexcept = default;
+    ~Attachment() {
+      if (governor() == nullptr) {
+        return;
+      }
+      if (tree_ != nullptr) {
+        governor()->detach(*tree_);
+      } else {
+        governor()->change_unpaced(-1);
+      }
+    }
+
+   private:
+    PacedTree* tree_ = nullptr;
+  };
+
   /// Whether one may start now, and as what; Deferred with the reason otherwise. One starts when
   /// the credit covers what it may cost, one after the other, so that it need not stand still
-  /// half-way.
-  [[nodiscard]] PressureVerdict service() const;
-
-  /// Until detach() the tree gets its pace from here; the first at once.
-  void attach(PacedTree& tree);
-  void detach(PacedTree& tree);
-  /// A run that nobody may stop, because enforcement is off.
-  void change_unpaced(int by) { unpaced_ += by; }
+  /// half-way. Asked by whoever has all else that it needs.
+  [[nodiscard]] PressureVerdict service();
+  /// It starts.
+  void note_admitted();
 
   /// Up to now.
   [[nodiscard]] ImpactEstimate estimate() const;
@@ -106,10 +143,15 @@ class TrainingGovernor {
  private:
   struct Watched {
     PacedTree* tree;
-    double cpu_when_stopped = 0;
+    std::optional<double> cpu_when_stopped = std::nullopt;
   };
 
   void change_demand(int by);
+  void change_unpaced(int by);
+  void attach(PacedTree& tree);
+  void detach(PacedTree& tree);
+  void mark_stopped(MonotonicTime now);
+  void take_frames();
   void begin_watching(pid_t trainer);
   void make_ready(MonotonicTime now);
   [[nodiscard]] double needed_credit() const;
@@ -132,11 +174,15 @@ class TrainingGovernor {
   UniqueFd trainer_;  // /proc/PID/stat
   std::vector<Watched> trees_;
   ImpactOrder order_;
+  MonotonicTime stopped_at_;
   double ended_cpu_ = 0;               // of trees that are gone
   int demand_ = 0;                     // trees, and runs that wait for their start
   std::optional<ServiceLevel> ready_;  // as what the next of them may start
   MonotonicTime ready_since_;
+  std::optional<MonotonicTime> asked_;  // last, by one that only waits for this
+  int starting_ = 0;                    // admitted, and no tree yet
   int unpaced_ = 0;
+  bool was_unpaced_ = false;  // since the last look
   bool watching_ = false;
   bool released_ = false;
   bool looking_ = false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 namespace keisei::guard {
@@ -70,9 +71,7 @@ TrainingImpact::Amounts TrainingImpact::amounts_of(const FrameRecord& frame) {
 }
 
 /// What that much of one kind of work takes without evaluations.
-std::optional<double> TrainingImpact::reference_seconds(std::size_t kind,
-                                                        const Amount& done) const {
-  const Amount& known = reference_[kind];
+std::optional<double> TrainingImpact::reference_seconds(const Amount& known, const Amount& done) {
   if (known.ticks < kLeastTicks * 0.5) {  // of ticks that fade
     return std::nullopt;
   }
@@ -80,8 +79,13 @@ std::optional<double> TrainingImpact::reference_seconds(std::size_t kind,
                          : done.ticks * (known.seconds / known.ticks);
 }
 
-/// Nothing where it cannot be told: most of the frame was idle, or of a kind not seen yet.
-std::optional<double> TrainingImpact::rate_of(const Amounts& amounts) const {
+const TrainingImpact::Amounts& TrainingImpact::reference_for(std::int64_t block) const {
+  return block != 0 && block_ && block_->id == block ? block_->reference : reference_;
+}
+
+/// Nothing where it cannot be told: no work, or most of it of a kind not seen yet.
+std::optional<double> TrainingImpact::rate_of(const Amounts& amounts,
+                                              const Amounts& reference) const {
   double length = 0;
   for (const Amount& amount : amounts) {
     length += amount.seconds;
@@ -91,17 +95,17 @@ std::optional<double> TrainingImpact::rate_of(const Amounts& amounts) const {
   }
   double work = 0;
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    const std::optional<double> reference = reference_seconds(kind, amounts[kind]);
-    if (!reference && amounts[kind].seconds > kNegligible * length) {
+    const std::optional<double> seconds = reference_seconds(reference[kind], amounts[kind]);
+    if (!seconds && amounts[kind].seconds > kNegligible * length) {
       return std::nullopt;
     }
-    work += reference.value_or(amounts[kind].seconds);
+    work += seconds.value_or(amounts[kind].seconds);
   }
   return work / length;
 }
 
 std::optional<double> TrainingImpact::loss_of(const FrameRecord& frame) const {
-  const std::optional<double> rate = rate_of(amounts_of(frame));
+  const std::optional<double> rate = rate_of(amounts_of(frame), reference_for(frame.block));
   return rate ? std::optional(std::max(1 - *rate, -kLargestGain)) : std::nullopt;
 }
 
@@ -119,74 +123,88 @@ void TrainingImpact::take_reference(const Amounts& amounts) {
   ++reference_frames_;
 }
 
+TrainingImpact::Judged TrainingImpact::judge(const FrameRecord& frame) const {
+  Judged judged{.amounts = amounts_of(frame), .rate = std::nullopt, .discarded = frame.discarded};
+  judged.rate = rate_of(judged.amounts, reference_for(frame.block));
+  double busy = seconds_in(frame, Phase::EvaluationSnapshot);
+  for (const Amount& amount : judged.amounts) {
+    busy += amount.seconds;
+  }
+  if (!judged.discarded.empty() || frame.setting == setting::kSwitch) {
+    return judged;
+  }
+  if (busy < kLeastBusy * static_cast<double>(frame.measured_ns) * 1e-9) {
+    judged.discarded = "training was idle";
+  } else if (!judged.rate && has_reference()) {
+    judged.discarded = "no reference for its phase yet";
+  }
+  return judged;
+}
+
 void TrainingImpact::add(const FrameRecord& frame) {
   const double length = static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
-  const double snapshots = seconds_in(frame, Phase::EvaluationSnapshot);
   training_s_ += std::max(0.0, length - seconds_in(frame, Phase::Idle));
-  snapshots_s_ += snapshots;
+  snapshots_s_ += seconds_in(frame, Phase::EvaluationSnapshot);
   running_s_ += frame.running ? length : 0;
   silent_s_ += frame.discarded == discard::kNoProgress ? length : 0;
-
-  std::string discarded = frame.discarded;
-  const Amounts amounts = amounts_of(frame);
-  std::optional<double> rate;
-  if (discarded.empty() && frame.setting != setting::kSwitch) {
-    double busy = snapshots;
-    for (const Amount& amount : amounts) {
-      busy += amount.seconds;
-    }
-    rate = rate_of(amounts);
-    if (busy < kLeastBusy * static_cast<double>(frame.measured_ns) * 1e-9) {
-      discarded = "training was idle";
-      rate.reset();
-    } else if (!rate && has_reference()) {
-      discarded = "no reference for its phase yet";
-    }
+  if (frame.block != 0) {
+    open_block(frame);
   }
-  if (!discarded.empty()) {
-    ++discarded_[discarded];
+  const Judged judged = judge(frame);
+  if (!judged.discarded.empty()) {
+    ++discarded_[judged.discarded];
+  }
+  const bool counts = judged.rate && judged.discarded.empty();
+  const bool in_block = counts && frame.block != 0 && frame.setting == setting::kOn;
+  if (frame.running && !in_block) {
+    unsettled_.add(length, judged.rate ? 1 - *judged.rate : 1);
   }
   if (frame.block != 0) {
-    take_slot(frame, rate, amounts);
+    take_slot(frame, judged);
   }
   if (!frame.running && frame.setting != setting::kSwitch && frame.discarded.empty() &&
-      discarded != "training was idle") {
-    take_reference(amounts);
+      judged.discarded != "training was idle") {
+    take_reference(judged.amounts);
   }
 }
 
-void TrainingImpact::take_slot(const FrameRecord& frame, std::optional<double> rate,
-                               const Amounts& amounts) {
+void TrainingImpact::open_block(const FrameRecord& frame) {
   if (block_ && block_->id != frame.block) {
     give_up_block();
   }
   if (!block_) {
-    block_.emplace();
+    block_ = Block();
     block_->id = frame.block;
     block_->cap = frame.cap;
     block_->placebo = frame.placebo;
+    block_->reference = reference_;
   }
+}
+
+void TrainingImpact::take_slot(const FrameRecord& frame, const Judged& judged) {
   Block& block = *block_;
-  if (rate && !frame.running) {
+  const bool counts = judged.rate && judged.discarded.empty();
+  if (counts && !frame.running) {
+    const double gain = *judged.rate - 1;
     const double keep = spread_frames_ < kSpreadMemory ? spread_frames_ / (spread_frames_ + 1.0)
                                                        : 1 - 1 / kSpreadMemory;
-    spread_ = keep * spread_ + (1 - keep) * (*rate - 1) * (*rate - 1);
+    spread_ = keep * spread_ + (1 - keep) * gain * gain;
     ++spread_frames_;
   }
-  if (rate && frame.setting == setting::kOff) {
-    block.off_gain = *rate - 1;
-    block.off = amounts;
-  } else if (frame.setting == setting::kOn) {
-    block.on_seconds += static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
+  if (counts && frame.setting == setting::kOff) {
+    block.off_gain = *judged.rate - 1;
+    block.off = judged.amounts;
+  } else if (counts && frame.setting == setting::kOn) {
     block.burst = frame.burst;
-    if (rate) {
-      block.on_loss += std::max(1 - *rate, -kLargestGain);
-      ++block.on_frames;
-      for (std::size_t kind = 0; kind < kKinds; ++kind) {
-        block.on[kind].seconds += amounts[kind].seconds;
-        block.on[kind].ticks += amounts[kind].ticks;
-        block.on[kind].units += amounts[kind].units;
-      }
+    const auto length = static_cast<double>(frame.end_ns - frame.begin_ns);
+    const auto planned = static_cast<double>(std::max<std::int64_t>(frame.planned_ns, 1));
+    block.frames.push_back({.seconds = length * 1e-9,
+                            .weight = length / planned,
+                            .loss = std::max(1 - *judged.rate, -kLargestGain)});
+    for (std::size_t kind = 0; kind < kKinds; ++kind) {
+      block.on[kind].seconds += judged.amounts[kind].seconds;
+      block.on[kind].ticks += judged.amounts[kind].ticks;
+      block.on[kind].units += judged.amounts[kind].units;
     }
   }
   if (frame.slot == frame.slots) {
@@ -195,56 +213,90 @@ void TrainingImpact::take_slot(const FrameRecord& frame, std::optional<double> r
 }
 
 void TrainingImpact::settle_block() {
-  const Block block = *std::exchange(block_, std::nullopt);
-  if (!block.off_gain || block.on_frames == 0) {
-    return;
+  if (!block_->off_gain || block_->frames.empty()) {
+    return give_up_block();
   }
-  settle(block.placebo ? control_ : sums_, block);
+  const Block block = *std::exchange(block_, std::nullopt);
+  Sums& sums = block.placebo ? control_ : sums_;
+  const double before = sums.loss;
+  settle(sums, block);
   if (!block.placebo) {
     count_phases(block);
-    ClassLoss& known = by_class_[block.burst ? 1 : 0];
-    const auto frames = static_cast<double>(block.on_frames);
-    known.loss += block.on_loss + frames * *block.off_gain;
-    known.frames += frames;
+    count_class(block, sums.loss - before);
   }
 }
 
-/// What was seen in it counts, never as less than nothing, and never as a draw of the design:
-/// it may have been given up because of what was seen.
+/// What was seen in it counts, and is no draw of the design: it may have been given up because of
+/// what was seen.
 void TrainingImpact::give_up_block() {
   const Block block = *std::exchange(block_, std::nullopt);
-  if (block.placebo || block.on_seconds <= 0) {
+  if (block.placebo) {
     return;
   }
-  const double share =
-      block.on_frames > 0
-          ? std::clamp(block.on_loss / static_cast<double>(block.on_frames), 0.0, 1.0)
-          : 1.0;
-  aborted_running_s_ += block.on_seconds;
-  aborted_lost_s_ += share * block.on_seconds;
+  double loss = 0;
+  for (const OnFrame& frame : block.frames) {
+    unsettled_.add(frame.seconds, frame.loss);
+    loss += frame.weight * std::max(frame.loss, 0.0);
+  }
+  count_class(block, loss);
+}
+
+void TrainingImpact::count_class(const Block& block, double loss) {
   ClassLoss& known = by_class_[block.burst ? 1 : 0];
-  known.loss += share * static_cast<double>(std::max<std::int64_t>(block.on_frames, 1));
-  known.frames += static_cast<double>(std::max<std::int64_t>(block.on_frames, 1));
+  known.loss += loss;
+  for (const OnFrame& frame : block.frames) {
+    known.frames += frame.weight;
+  }
+}
+
+void TrainingImpact::Unsettled::add(double length, double share) {
+  const double bin = std::ceil(std::clamp(share, 0.0, 1.0) * static_cast<double>(kBins));
+  seconds[static_cast<std::size_t>(bin)] += length;
+}
+
+double TrainingImpact::Unsettled::lost(double floor) const {
+  double sum = 0;
+  for (std::size_t bin = 0; bin <= kBins; ++bin) {
+    sum += seconds[bin] * std::max(floor, static_cast<double>(bin) / static_cast<double>(kBins));
+  }
+  return sum;
+}
+
+double TrainingImpact::Unsettled::total() const {
+  return std::accumulate(seconds.begin(), seconds.end(), 0.0);
 }
 
 void TrainingImpact::settle(Sums& sums, const Block& block) const {
-  const auto frames = static_cast<double>(block.on_frames);
-  const double gain = *block.off_gain;
-  const double loss = block.on_loss + frames * gain;
-  ++sums.blocks;
-  sums.frames += block.on_frames;
-  sums.loss += loss;
-  const double slots = frames + 1;
-  if (gain > block.cap) {
-    ++sums.wholly_lost;
-    sums.upper_loss += std::max(loss, frames);
-  } else {
-    sums.upper_loss += loss;
+  double weight = 0;
+  double planned = 0;  // the part of the weight for which the hold-out was drawn
+  double on_loss = 0;
+  for (const OnFrame& frame : block.frames) {
+    weight += frame.weight;
+    planned += std::min(frame.weight, 1.0);
+    on_loss += frame.weight * frame.loss;
+    sums.seconds += frame.seconds;
   }
-  sums.upper.add(std::min(1.0, slots * std::min(gain, block.cap)));
-  sums.lower_loss += gain < -block.cap ? std::min(loss, 0.0) : loss;
-  sums.lower.add(std::min(1.0, -slots * std::max(gain, -block.cap)));
-  const double on_rate = 1 - block.on_loss / frames;
+  const double gain = *block.off_gain;
+  const double cap = block.cap;
+  const double beyond = (weight - planned) * cap;
+  const double slots = planned + 1;
+  ++sums.blocks;
+  sums.frames += static_cast<std::int64_t>(block.frames.size());
+  sums.weight += weight;
+  sums.loss += on_loss + weight * gain;
+  // Clipped on the far side too: a hold-out that stood still must not buy, nor cost, hours.
+  const double upper_gain = std::max(gain, -2 * cap);
+  const double upper_loss = on_loss + planned * upper_gain + beyond;
+  if (gain > cap) {
+    ++sums.wholly_lost;
+  }
+  sums.upper_loss += gain > cap ? std::max(upper_loss, weight) : upper_loss;
+  sums.upper.add(std::min(1.0, slots * std::min(upper_gain, cap)));
+  const double lower_gain = std::min(gain, 2 * cap);
+  const double lower_loss = on_loss + planned * lower_gain - beyond;
+  sums.lower_loss += gain < -cap ? std::min(lower_loss, 0.0) : lower_loss;
+  sums.lower.add(std::min(1.0, -slots * std::max(lower_gain, -cap)));
+  const double on_rate = 1 - on_loss / weight;
   if (on_rate > 0 && gain > -1) {
     sums.log_ratio += std::log(on_rate / (1 + gain));
     ++sums.log_ratios;
@@ -253,8 +305,8 @@ void TrainingImpact::settle(Sums& sums, const Block& block) const {
 
 void TrainingImpact::count_phases(const Block& block) {
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    const std::optional<double> on = reference_seconds(kind, block.on[kind]);
-    const std::optional<double> off = reference_seconds(kind, block.off[kind]);
+    const std::optional<double> on = reference_seconds(block.reference[kind], block.on[kind]);
+    const std::optional<double> off = reference_seconds(block.reference[kind], block.off[kind]);
     if (on && off) {
       PhaseSums& sums = by_phase_[kind];
       sums.on_seconds += block.on[kind].seconds;
@@ -266,13 +318,12 @@ void TrainingImpact::count_phases(const Block& block) {
 }
 
 BoundedShare TrainingImpact::Sums::share() const {
-  if (frames == 0) {
+  if (blocks == 0) {
     return {.estimate = 0, .lower = 0, .upper = 1};
   }
-  const auto count = static_cast<double>(frames);
-  return {.estimate = loss / count,
-          .lower = (lower_loss - lower.slack()) / count,
-          .upper = std::min(1.0, (upper_loss + upper.slack()) / count)};
+  return {.estimate = loss / weight,
+          .lower = (lower_loss - lower.slack()) / weight,
+          .upper = std::min(1.0, (upper_loss + upper.slack()) / weight)};
 }
 
 std::map<std::string, PhaseImpact> TrainingImpact::phases() const {
@@ -295,7 +346,7 @@ std::map<std::string, PhaseImpact> TrainingImpact::phases() const {
   return phases;
 }
 
-double TrainingImpact::upper_while_running() const { return sums_.share().upper; }
+double TrainingImpact::upper_while_running() const { return std::max(0.0, sums_.share().upper); }
 
 double TrainingImpact::expected_loss(bool burst) const {
   const ClassLoss& known = by_class_[burst ? 1 : 0];
@@ -314,7 +365,7 @@ BlockPlan TrainingImpact::plan() const {
   return plan;
 }
 
-void TrainingImpact::judge(ImpactEstimate& all) const {
+void TrainingImpact::conclude(ImpactEstimate& all) const {
   if (training_s_ <= 0 || silent_s_ > kMostSilence * training_s_) {
     all.reason = fmt::format("the training has reported no progress in {:.0f} of {:.0f} s",
                              silent_s_, training_s_);
@@ -338,14 +389,24 @@ ImpactEstimate TrainingImpact::estimate(double unframed_running_s) const {
   all.running_s = running_s_ + unframed_running_s;
   all.while_running = sums_.share();
   all.snapshots_s = snapshots_s_;
-  all.aborted_s = aborted_lost_s_;
-  const double measured = std::max(0.0, running_s_ - aborted_running_s_);
-  const double known = snapshots_s_ + aborted_lost_s_;
-  all.lost_s_upper = all.while_running.upper * measured + known + unframed_running_s;
+  Unsettled unsettled = unsettled_;
+  if (block_ && !block_->placebo) {  // not complete yet
+    for (const OnFrame& frame : block_->frames) {
+      unsettled.add(frame.seconds, frame.loss);
+    }
+  }
+  all.unsettled_s = unsettled.total();
+  // An evaluation makes nobody faster: no credit is taken from what looks like it.
+  const double upper = std::max(0.0, all.while_running.upper);
+  all.lost_s_upper =
+      upper * sums_.seconds + unsettled.lost(upper) + snapshots_s_ + unframed_running_s;
   if (all.training_s > 0) {
-    all.amortised = {.estimate = (all.while_running.estimate * measured + known) / all.training_s,
-                     .lower = (all.while_running.lower * measured + known) / all.training_s,
-                     .upper = all.lost_s_upper / all.training_s};
+    all.amortised = {
+        .estimate =
+            (all.while_running.estimate * (sums_.seconds + all.unsettled_s) + snapshots_s_) /
+            all.training_s,
+        .lower = (all.while_running.lower * sums_.seconds + snapshots_s_) / all.training_s,
+        .upper = all.lost_s_upper / all.training_s};
   }
   if (sums_.log_ratios > 0) {
     all.log_ratio = sums_.log_ratio / static_cast<double>(sums_.log_ratios);
@@ -357,7 +418,7 @@ ImpactEstimate TrainingImpact::estimate(double unframed_running_s) const {
   all.phases = phases();
   all.negative_control = control_.share();
   all.control_blocks = control_.blocks;
-  judge(all);
+  conclude(all);
   return all;
 }
 

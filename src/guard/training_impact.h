@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "guard/confidence_sequence.h"
 #include "telemetry/records.h"
@@ -28,9 +29,17 @@
 // The first part is what was seen: bounded by 1 a frame, and never clipped on the side of loss. The
 // second corrects the reference, and is all that is uncertain: because the hold-out's place was
 // random, its error is a martingale difference whatever the training does (drift, periods,
-// correlated steps), and SumBound bounds the sum of errors at all looks at once. It needs one
-// assumption, that a hold-out is not faster than the reference by more than `cap`; where one is,
-// its whole block counts as lost.
+// correlated steps), and SumBound bounds the sum of errors at all looks at once. A frame counts by
+// its length: one that took longer than planned counts for more, and the reference's error in what
+// it took longer is `cap` at most.
+//
+// What this rests on: that a hold-out is not slowed down by the evaluation that stands still in it
+// (what is left after the wash-out: caches, write-back, work queued on a GPU), and that it is not
+// faster than the reference by more than `cap`; where it is, its whole block counts as lost.
+//
+// Time in which evaluations ran and that belongs to no complete block (switches, discarded frames,
+// blocks given up) is charged with the bound of the blocks, or with what was seen if that is more;
+// where nothing could be seen, as lost.
 namespace keisei::guard {
 
 namespace setting {
@@ -44,6 +53,7 @@ inline constexpr std::string_view kSwitch = "switch";  ///< too near to a stop o
 /// Why a frame is discarded, where somebody asks for it.
 namespace discard {
 inline constexpr std::string_view kNoProgress = "no progress";
+inline constexpr std::string_view kDisturbed = "disturbed by other processes";
 inline constexpr std::string_view kNotStopped = "an evaluation was not stopped";
 }  // namespace discard
 
@@ -71,7 +81,7 @@ struct ImpactEstimate {
   BoundedShare amortised;           ///< of all training time; what the limit is about
   double lost_s_upper = 0;          ///< amortised.upper * training_s: what is charged
   double snapshots_s = 0;           ///< of it, spent by the training thread itself on snapshots
-  double aborted_s = 0;             ///< of it, in blocks that were given up
+  double unsettled_s = 0;           ///< of running_s, outside of complete blocks
   std::optional<double> log_ratio;  ///< mean of ln(r_on / r_off) over blocks
   std::int64_t blocks = 0;
   std::int64_t wholly_lost = 0;                   ///< blocks whose hold-out was faster than the cap
@@ -126,14 +136,17 @@ class TrainingImpact {
   };
   using Amounts = std::array<Amount, kKinds>;
 
-  /// One set of blocks: of the evaluations, or of the negative control.
+  /// One set of blocks: of the evaluations, or of the negative control. In frames of planned
+  /// length.
   struct Sums {
     explicit Sums(double alpha) : upper(alpha), lower(alpha) {}
     std::int64_t blocks = 0;
     std::int64_t frames = 0;
-    double loss = 0;        // frames
-    double upper_loss = 0;  // the same with wholly lost blocks
+    double weight = 0;
+    double loss = 0;
+    double upper_loss = 0;  // before the slack
     double lower_loss = 0;
+    double seconds = 0;
     std::int64_t wholly_lost = 0;
     double log_ratio = 0;
     std::int64_t log_ratios = 0;
@@ -142,14 +155,28 @@ class TrainingImpact {
 
     [[nodiscard]] BoundedShare share() const;
   };
+  /// Running time outside of complete blocks, by the share that was seen to be lost in it.
+  struct Unsettled {
+    static constexpr std::size_t kBins = 64;
+    std::array<double, kBins + 1> seconds = {};
+
+    void add(double length, double share);
+    /// With at least `floor` of each second.
+    [[nodiscard]] double lost(double floor) const;
+    [[nodiscard]] double total() const;
+  };
+  struct OnFrame {
+    double seconds = 0;
+    double weight = 0;
+    double loss = 0;
+  };
   struct Block {
     std::int64_t id = 0;
     double cap = 0;
     bool placebo = false;
     bool burst = true;
-    double on_loss = 0;
-    double on_seconds = 0;
-    std::int64_t on_frames = 0;
+    Amounts reference{};  // as it was when the block began
+    std::vector<OnFrame> frames;
     std::optional<double> off_gain;
     Amounts on{};
     Amounts off{};
@@ -160,16 +187,27 @@ class TrainingImpact {
   };
 
   [[nodiscard]] static Amounts amounts_of(const telemetry::FrameRecord& frame);
-  [[nodiscard]] std::optional<double> reference_seconds(std::size_t kind, const Amount& done) const;
-  [[nodiscard]] std::optional<double> rate_of(const Amounts& amounts) const;
+  /// What held when the block of that id began, or now.
+  [[nodiscard]] const Amounts& reference_for(std::int64_t block) const;
+  [[nodiscard]] static std::optional<double> reference_seconds(const Amount& known,
+                                                               const Amount& done);
+  [[nodiscard]] std::optional<double> rate_of(const Amounts& amounts,
+                                              const Amounts& reference) const;
   void take_reference(const Amounts& amounts);
-  void take_slot(const telemetry::FrameRecord& frame, std::optional<double> rate,
-                 const Amounts& amounts);
+  struct Judged {
+    Amounts amounts;
+    std::optional<double> rate;  // nothing: it cannot be told
+    std::string discarded;       // why it does not count; or empty
+  };
+  [[nodiscard]] Judged judge(const telemetry::FrameRecord& frame) const;
+  void open_block(const telemetry::FrameRecord& frame);
+  void take_slot(const telemetry::FrameRecord& frame, const Judged& judged);
   void settle_block();
   void give_up_block();
+  void count_class(const Block& block, double loss);
   void settle(Sums& sums, const Block& block) const;
   void count_phases(const Block& block);
-  void judge(ImpactEstimate& all) const;
+  void conclude(ImpactEstimate& all) const;
   [[nodiscard]] std::map<std::string, PhaseImpact> phases() const;
 
   Options options_;
@@ -185,8 +223,7 @@ class TrainingImpact {
   double running_s_ = 0;
   double silent_s_ = 0;
   double snapshots_s_ = 0;
-  double aborted_running_s_ = 0;
-  double aborted_lost_s_ = 0;
+  Unsettled unsettled_;
   std::map<std::string, std::int64_t> discarded_;
   std::array<ClassLoss, 2> by_class_{};  // slack, burst
   struct PhaseSums {

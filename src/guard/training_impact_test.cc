@@ -25,6 +25,7 @@ class Frames {
                       .end_ns = end_ + kLength,
                       .setting = std::string(setting),
                       .running = setting == setting::kOn || setting == setting::kSwitch,
+                      .planned_ns = kLength,
                       .measured_ns = kLength,
                       .ticks = std::vector<std::int64_t>(telemetry::kPhases),
                       .units = std::vector<std::int64_t>(telemetry::kPhases),
@@ -166,9 +167,86 @@ TEST(TrainingImpact, LooksAtNoRateOfADiscardedFrame) {
 TEST(TrainingImpact, ChargesABlockThatWasGivenUpWithWhatWasSeen) {
   Frames frames;
   frames.free(40);
-  frames.add(frames.on_slot(1, 0.2));
-  frames.add(frames.on_slot(2, 1));  // of the next block
-  EXPECT_NEAR(frames.impact.estimate().aborted_s, 0.8 * 0.2, 1e-6);
+  for (int i = 0; i < 400; ++i) {
+    frames.block(1);
+  }
+  const double before = frames.impact.estimate().lost_s_upper;
+  frames.add(frames.on_slot(1001, 0.25));
+  EXPECT_NEAR(frames.impact.estimate().lost_s_upper - before, 0.75 * 0.2, 0.004);  // still open
+  frames.add(frames.on_slot(1002, 1));
+  EXPECT_GE(frames.impact.estimate().lost_s_upper - before, 0.75 * 0.2);
+  EXPECT_NEAR(frames.impact.estimate().unsettled_s, 0.4, 1e-9);
+}
+
+TEST(TrainingImpact, ChargesRunningTimeInWhichNothingCouldBeSeenAsLost) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 400; ++i) {
+    frames.block(1);
+  }
+  const double before = frames.impact.estimate().lost_s_upper;
+  FrameRecord silent = frames.frame(setting::kOn);
+  silent.discarded = discard::kNoProgress;
+  silent.ticks.assign(telemetry::kPhases, 0);
+  silent.time_ns.assign(telemetry::kPhases, 0);
+  frames.add(silent);
+  EXPECT_NEAR(frames.impact.estimate().lost_s_upper - before, 0.2, 1e-9);
+}
+
+TEST(TrainingImpact, ChargesADiscardedFrameWithItsOwnLossToo) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 400; ++i) {
+    frames.block(1);
+  }
+  const double before = frames.impact.estimate().lost_s_upper;
+  FrameRecord disturbed = frames.on_slot(1001, 0.5);
+  disturbed.discarded = "disturbed by other processes";
+  frames.add(disturbed);
+  EXPECT_NEAR(frames.impact.estimate().lost_s_upper - before, 0.1, 0.004);
+}
+
+/// A frame that an evaluation makes long counts for as long as it was.
+TEST(TrainingImpact, WeighsFramesByTheirLength) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 100; ++i) {
+    frames.block(1);
+  }
+  FrameRecord slot = frames.on_slot(1001, 1);
+  slot.end_ns += 99 * slot.planned_ns;  // a hundred times as long, at half of the rate
+  slot.measured_ns = 100 * slot.planned_ns;
+  slot.time_ns[static_cast<std::size_t>(Phase::Update)] = slot.measured_ns;
+  slot.ticks[static_cast<std::size_t>(Phase::Update)] = 50 * 100'000;
+  frames.add(slot);
+  FrameRecord off = frames.frame(setting::kOff);
+  off.block = 1001;
+  off.slot = 2;
+  off.slots = 2;
+  off.cap = 0.5;
+  frames.add(off);
+  EXPECT_NEAR(frames.impact.estimate().while_running.estimate, 50.0 / 200, 0.01);
+}
+
+TEST(TrainingImpact, TakesNoCreditFromHoldOutsThatAreSlow) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 400; ++i) {
+    frames.block(1, 0.97);
+  }
+  EXPECT_GE(frames.impact.estimate().lost_s_upper, 0);
+  EXPECT_GE(frames.impact.upper_while_running(), 0);
+}
+
+TEST(TrainingImpact, AHoldOutThatStoodStillCostsNoHours) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 200; ++i) {
+    frames.block(1);
+  }
+  const double before = frames.impact.upper_while_running();
+  frames.block(1, 0);
+  EXPECT_LT(frames.impact.upper_while_running(), before + 0.05);
 }
 
 TEST(TrainingImpact, CountsWorkByUnitsWhereAPhaseHasThemAndByTicksElsewhere) {

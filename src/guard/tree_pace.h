@@ -4,18 +4,20 @@
 #include <optional>
 
 #include "base/clock.h"
-#include "guard/run_cgroup.h"
 #include "os/launcher.h"
 
 namespace keisei::guard {
 
-/// Stops a tree, lets it go on, and keeps the account of stopped time:
-///   wish -> the freezer of its cgroup, or SIGSTOP and SIGCONT to the tree
+/// Stops a tree with SIGSTOP, lets it go on with SIGCONT, and keeps the account of stopped time.
+/// Not with the freezer of its cgroup, in which the tree's init is too: frozen it would not see the
+/// guard go, and the tree would stand there for ever.
 class TreePace {
  public:
   /// At any time, and again after each sample. `cpu_seconds`: what the tree has used so far; where
   /// that grows while it is stopped, it is stopped once more: a newborn may have missed the signal.
-  void apply(bool stop, os::Jail& jail, RunCgroup& cgroup, MonotonicTime now, double cpu_seconds);
+  void apply(bool stop, os::Jail& jail, MonotonicTime now, double cpu_seconds);
+  /// Where somebody else made it go on.
+  static void stop_again(os::Jail& jail);
   [[nodiscard]] bool stopped() const { return stopped_since_.has_value(); }
   /// How long the tree stood still up to `end`.
   [[nodiscard]] std::chrono::nanoseconds paused(MonotonicTime end) const;

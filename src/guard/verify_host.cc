@@ -69,7 +69,7 @@ VerifyRow impact_row(ProvingGround& ground, const VerifyOptions& options) {
                 .finding = {Proof::NotMeasured, "takes 13 s: not attacked by --quick"}};
   if (options.thoroughness == Thoroughness::Full) {
     row.attack = "spin beside a training";
-    row.finding = judge(attack_training(ground, options.impact_limit));
+    row.finding = prove_impact(ground, options.impact_limit);
   }
   return row;
 }

@@ -15,7 +15,7 @@ namespace keisei::guard {
 
 /// What is attacked, and how.
 struct VerifyOptions {
-  EvaluationLimits limits;  ///< as configured
+  EvaluationLimits limits;     ///< as configured
   double impact_limit = 0.05;  ///< share of the training, as configured
   Enforcement enforcement = Enforcement::Enabled;
   Containment containment = Containment::Best;  ///< this and the next: safeguards knocked out

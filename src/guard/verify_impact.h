@@ -17,9 +17,12 @@ struct ImpactEvidence {
   double rate_before = 0;  ///< steps per second, when nothing ran beside it
   double rate_beside = 0;  ///< the same while evaluations asked without a pause
   ImpactEstimate impact = {};
-  int ended = 0;             ///< evaluations
+  int ended = 0;  ///< evaluations
+  int frames = 0;
   std::string trouble = {};  ///< why it could not be tried; empty: it was
 
+  /// Of the frames, those in which other processes used the processors more or less than usual.
+  [[nodiscard]] double disturbed() const;
   [[nodiscard]] double loss() const { return rate_before > 0 ? 1 - rate_beside / rate_before : 0; }
 };
 
@@ -29,5 +32,9 @@ struct ImpactEvidence {
 
 /// Blocks for about 13 s. Five times the configured `limit` is attacked, so that seconds prove it.
 [[nodiscard]] ImpactEvidence attack_training(ProvingGround& ground, double limit);
+
+/// The same, judged; again, three times at most, where it is not proven and other processes were
+/// busy meanwhile. NotRun where they always were.
+[[nodiscard]] Finding prove_impact(ProvingGround& ground, double limit);
 
 }  // namespace keisei::guard

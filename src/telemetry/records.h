@@ -178,7 +178,7 @@ struct EventRecord {
 /// what training impact is estimated from. The frames of one supervision follow each other without
 /// a gap. Times are in ns since its first frame began.
 struct FrameRecord {
-  std::int64_t supervision = 0;  // its seed, which tells the supervisions of one run apart
+  std::int64_t supervision = 0;  // tells the supervisions of one run apart
   std::int64_t number = 0;       // counted from 1
   std::int64_t begin_ns = 0;
   std::int64_t end_ns = 0;
@@ -190,6 +190,7 @@ struct FrameRecord {
   std::int64_t slot = 0;         // 1 .. slots
   std::int64_t slots = 0;        // of its block
   double cap = 0;                // how much faster than the reference the block's hold-out may be
+  std::int64_t planned_ns = 0;   // how long it was to be; it ends with the first tick after that
   std::int64_t measured_ns = 0;  // between the ticks next to its ends
   std::vector<std::int64_t> ticks{};    // in it, by telemetry::Phase
   std::vector<std::int64_t> units{};    // the same
