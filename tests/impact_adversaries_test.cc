@@ -68,6 +68,9 @@ class BesideTraining : public testing::Test {
     EXPECT_THAT(runs_.survivors(), testing::IsEmpty());
     ASSERT_FALSE(records_.empty());
     for (const guard::GuardRecord& record : records_) {
+      if (record.latency_ms > 0) {
+        EXPECT_THAT(record.tier.enforced, testing::Contains(testing::HasSubstr("training impact")));
+      }
       EXPECT_EQ(record.impact.has_value(), record.latency_ms > 0);
       EXPECT_THAT(record.outcome,
                   testing::AnyOf(Outcome::TimedOut, Outcome::Cancelled, Outcome::PolicyViolation))

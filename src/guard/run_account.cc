@@ -120,6 +120,10 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
   record.profile = context.command.profile;
   record.tier = describe_tier(context.command, context.limits, facts.hold);
   describe_cgroup(facts.cgroup, record.tier);
+  if (context.governor != nullptr) {
+    (context.enforced() ? record.tier.enforced : record.tier.not_enforced)
+        .push_back("training impact: stopped and continued within a measured budget");
+  }
   record.cgroup = cgroup_record(facts.cgroup);
   record.limits = context.limits;
   record.enforcement = context.enforced();

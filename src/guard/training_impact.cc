@@ -268,32 +268,35 @@ double TrainingImpact::Unsettled::total() const {
 
 void TrainingImpact::settle(Sums& sums, const Block& block) const {
   double weight = 0;
-  double planned = 0;  // the part of the weight for which the hold-out was drawn
+  double work = 0;  // in frames of the reference: what its error applies to
   double on_loss = 0;
   for (const OnFrame& frame : block.frames) {
     weight += frame.weight;
-    planned += std::min(frame.weight, 1.0);
+    work += frame.weight * std::min(1 - frame.loss, 1.0);
     on_loss += frame.weight * frame.loss;
     sums.seconds += frame.seconds;
   }
   const double gain = *block.off_gain;
-  const double cap = block.cap;
-  const double beyond = (weight - planned) * cap;
-  const double slots = planned + 1;
+  // The longer its frames, the less a hold-out may be off; what is too long for that is bounded
+  // alone.
+  const double drawn = std::min(work, static_cast<double>(kMostSlots - 1));
+  const double slots = drawn + 1;
+  const double cap = std::min(block.cap, 1 / slots);
+  const double beyond = (work - drawn) * block.cap;
   ++sums.blocks;
   sums.frames += static_cast<std::int64_t>(block.frames.size());
   sums.weight += weight;
-  sums.loss += on_loss + weight * gain;
+  sums.loss += on_loss + work * gain;
   // Clipped on the far side too: a hold-out that stood still must not buy, nor cost, hours.
   const double upper_gain = std::max(gain, -2 * cap);
-  const double upper_loss = on_loss + planned * upper_gain + beyond;
+  const double upper_loss = on_loss + drawn * upper_gain + beyond;
   if (gain > cap) {
     ++sums.wholly_lost;
   }
   sums.upper_loss += gain > cap ? std::max(upper_loss, weight) : upper_loss;
   sums.upper.add(std::min(1.0, slots * std::min(upper_gain, cap)));
   const double lower_gain = std::min(gain, 2 * cap);
-  const double lower_loss = on_loss + planned * lower_gain - beyond;
+  const double lower_loss = on_loss + drawn * lower_gain - beyond;
   sums.lower_loss += gain < -cap ? std::min(lower_loss, 0.0) : lower_loss;
   sums.lower.add(std::min(1.0, -slots * std::max(lower_gain, -cap)));
   const double on_rate = 1 - on_loss / weight;

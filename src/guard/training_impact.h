@@ -25,13 +25,13 @@
 // Frames come in blocks of `slots` slots. One slot, drawn at random before the block begins, is a
 // hold-out in which every evaluation stands still («off»); in the others they run («on»). With r
 // the rates, a block of n on-frames loses
-//      sum over on-frames of (1 - r_on)  +  n (r_off - 1)       [frames]
+//      sum over on-frames of (1 - r_on)  +  (sum of r_on) (r_off - 1)       [frames]
 // The first part is what was seen: bounded by 1 a frame, and never clipped on the side of loss. The
-// second corrects the reference, and is all that is uncertain: because the hold-out's place was
-// random, its error is a martingale difference whatever the training does (drift, periods,
-// correlated steps), and SumBound bounds the sum of errors at all looks at once. A frame counts by
-// its length: one that took longer than planned counts for more, and the reference's error in what
-// it took longer is `cap` at most.
+// second corrects the reference by which the work was counted, and is all that is uncertain:
+// because the hold-out's place was random, its error is a martingale difference whatever the
+// training does (drift, periods, correlated steps), and SumBound bounds the sum of errors at all
+// looks at once. A frame counts by its length, since it ends with a tick and a loss makes it
+// longer.
 //
 // What this rests on: that a hold-out is not slowed down by the evaluation that stands still in it
 // (what is left after the wash-out: caches, write-back, work queued on a GPU), and that it is not
