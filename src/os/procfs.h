@@ -79,8 +79,8 @@ struct Mapping {
 };
 [[nodiscard]] std::vector<Mapping> parse_smaps(std::string_view text);
 
-/// The first line of /proc/stat: processor time of the machine since its start that was neither idle
-/// nor spent waiting for a disk, time stolen by its host included.
+/// The first line of /proc/stat: processor time of the machine since its start that was neither
+/// idle nor spent waiting for a disk, time stolen by its host included.
 [[nodiscard]] std::optional<double> parse_busy_seconds(std::string_view text,
                                                        double ticks_per_second);
 

@@ -54,7 +54,7 @@ CREATE TABLE events (
   message TEXT AS (json_extract(record, '$.message'))
 );
 )sql",
-                                                          R"sql(
+                                                         R"sql(
 CREATE TABLE frames (
   supervision INTEGER NOT NULL,
   number INTEGER NOT NULL,
