@@ -89,6 +89,22 @@ class Train : public testing::Test {
   fs::path worker_;
 };
 
+TEST_F(Train, InterruptedBeforeTheTrainingBeginsTrainsNothingAndCanGoOn) {
+  Program program = train();
+  ASSERT_TRUE(wait_until([this] { return fs::exists(run_ / "run.db"); }, 5s));
+  std::this_thread::sleep_for(300ms);
+  program.signal(SIGINT);
+  const auto status = program.wait(kLimit);
+  ASSERT_TRUE(status.has_value());
+  EXPECT_FALSE(status->success());
+  EXPECT_NE(program.err().find("--resume"), std::string::npos) << program.err();
+  EXPECT_FALSE(fs::exists(run_ / "learner.log"));
+  expect_nothing_left();
+  Program again = resume();
+  expect_success(again);
+  EXPECT_EQ(last_step(), 2048);
+}
+
 TEST_F(Train, EvaluatesAtEveryDueStepThroughTheSafeguards) {
   Program program = train();
   expect_success(program);
@@ -102,6 +118,7 @@ TEST_F(Train, EvaluatesAtEveryDueStepThroughTheSafeguards) {
   }
   const std::vector<std::int64_t> due{512, 1024, 1536, 2048};
   EXPECT_EQ(evaluated, due);
+  EXPECT_NE(read_file(run_ / "log.jsonl").value().find("\"isolation\""), std::string::npos);
   std::vector<std::int64_t> saved;
   for (const auto& checkpoint : checkpoints()) {
     EXPECT_TRUE(checkpoint.error.empty()) << checkpoint.error;

@@ -102,6 +102,7 @@ class Supervisor {
             .limit = options_.evaluation.sla.training_impact_percent / 100,
             .seed = guard::random_seed(),
             .supervision = static_cast<std::int64_t>(guard::random_seed()),
+            .slack_loss = learner_.isolation.slack_loss,
             .on_frame = [this](const telemetry::FrameRecord& frame) { keep(frame); }});
     guard_.emplace(loop_.get_executor(), limits, sla_from(options_), directory.slots(),
                    guard::HostView{
@@ -114,6 +115,9 @@ class Supervisor {
     if (!progress_.enforcement) {
       event(telemetry::LogLevel::Warning, "enforcement_off",
             "evaluation.enforcement.enabled is false: evaluations run without limits");
+    }
+    if (!learner_.isolation.sentence.empty()) {
+      event(telemetry::LogLevel::Info, "isolation", learner_.isolation.sentence);
     }
     asio::co_spawn(loop_, read_channel(), on_end());
     asio::co_spawn(loop_, watch_signals(), on_end());

@@ -7,6 +7,7 @@
 #include "app/options.h"
 #include "app/run_directory.h"
 #include "base/result.h"
+#include "guard/isolation_test.h"
 #include "store/run_store.h"
 #include "telemetry/evaluation_channel.h"
 #include "telemetry/log.h"
@@ -18,6 +19,7 @@ namespace keisei::app {
 struct LearnerHandle {
   telemetry::ChannelReceiver channel;
   std::function<void(int signal)> send_signal;  // to the learner's process
+  guard::Isolation isolation;                   // of evaluations beside it, where that was tested
 };
 
 /// Why supervising ended.

@@ -18,6 +18,7 @@
 #include "app/run_directory.h"
 #include "app/supervisor.h"
 #include "base/file.h"
+#include "guard/isolation_test.h"
 #include "guard/run_cgroup.h"
 #include "os/child.h"
 #include "os/program.h"
@@ -142,6 +143,23 @@ struct Learner {
   }
 };
 
+/// Beside a learner that is there already, and where nothing is protected, there is nothing to
+/// test.
+Result<guard::Isolation> test_isolation(const Options& options, const RunDirectory& run) {
+  KEISEI_TRY(alive, run.learner_alive());
+  const bool wanted = options.evaluation.enabled && options.evaluation.enforcement.enabled;
+  guard::Isolation isolation;
+  if (wanted && !alive) {
+    isolation = guard::test_isolation();
+  }
+  if (isolation.interrupted) {
+    return fail(
+        "interrupted before the training began; go on with `keisei train --run {} --resume`",
+        run.path().string());
+  }
+  return isolation;
+}
+
 Result<Learner> attach_or_start(const RunDirectory& run, bool resume) {
   KEISEI_TRY(alive, run.learner_alive());
   Learner learner;
@@ -176,12 +194,14 @@ Result<int> supervise_run(const Options& options, const RunDirectory& run, bool 
   KEISEI_TRY(level, telemetry::parse_log_level(options.log.level));
   const fs::path log_file = options.log.file.empty() ? fs::path() : run.path() / options.log.file;
   KEISEI_TRY(log, telemetry::Log::open(level, log_file));
+  fmt::print(stderr, "keisei: run directory {}\n", run.path().string());
+  KEISEI_TRY(isolation, test_isolation(options, run));
   KEISEI_TRY(learner, attach_or_start(run, resume));
   KEISEI_TRY(channel, telemetry::ChannelReceiver::connect_in(run.path()));
-  fmt::print(stderr, "keisei: run directory {}\n", run.path().string());
   auto end = supervise(options, run,
                        {.channel = std::move(channel),
-                        .send_signal = [&learner](int number) { learner.signal(number); }},
+                        .send_signal = [&learner](int number) { learner.signal(number); },
+                        .isolation = std::move(isolation)},
                        store, log);
   if (!end) {
     learner.signal(SIGTERM);

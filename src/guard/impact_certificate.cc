@@ -35,6 +35,17 @@ std::string critical_path(const ImpactEstimate& impact) {
   return name;
 }
 
+std::string positive_text(const PositiveControl& control) {
+  if (control.blocks == 0) {
+    return "-   not run: it needs two minutes of training, and time in which nothing is evaluated";
+  }
+  return fmt::format("{}   {} blocks beside a load of {:.1f} CPUs: {}", share_text(control.loss),
+                     control.blocks, control.load_cpus,
+                     control.detected()                              ? "seen"
+                     : control.blocks < PositiveControl::kMostBlocks ? "not seen yet"
+                                                                     : "not seen");
+}
+
 std::int64_t discarded_of(const ImpactEstimate& impact) {
   std::int64_t count = 0;
   for (const auto& [reason, frames] : impact.discarded) {
@@ -76,7 +87,15 @@ std::string to_json(const ImpactCertificate& certificate) {
       {"phases", phases},
       {"critical_path", critical_path(impact)},
       {"negative_control",
-       {{"blocks", impact.control_blocks}, {"loss", share_json(impact.negative_control)}}}};
+       {{"blocks", impact.control_blocks}, {"loss", share_json(impact.negative_control)}}},
+      {"positive_control",
+       {{"blocks", impact.positive_control.blocks},
+        {"loss", share_json(impact.positive_control.loss)},
+        {"load_cpus", impact.positive_control.load_cpus},
+        {"trainer_cpu_loss", impact.positive_control.trainer_cpu_loss
+                                 ? Json(*impact.positive_control.trainer_cpu_loss)
+                                 : nullptr},
+        {"lost_s", impact.positive_control.lost_s}}}};
   return json.dump(2) + "\n";
 }
 
@@ -118,6 +137,7 @@ std::string to_text(const ImpactCertificate& certificate) {
   text += fmt::format("  negative control  {}   {} blocks in which nothing ran\n",
                       impact.control_blocks > 0 ? share_text(impact.negative_control) : "-",
                       impact.control_blocks);
+  text += fmt::format("  positive control  {}\n", positive_text(impact.positive_control));
   text += fmt::format("  between blocks    {:.1f} s, charged with the bound or what was seen\n",
                       impact.unsettled_s);
   text += fmt::format("  snapshots         {:.3f} s of the training thread\n", impact.snapshots_s);

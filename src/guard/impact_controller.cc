@@ -5,6 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include "guard/frame.h"
+
 namespace keisei::guard {
 namespace {
 
@@ -20,10 +22,13 @@ constexpr double kShortestWashout = 0.05;  // seconds after a switch
 constexpr double kFreeFrame = 1.0;
 constexpr double kLongFreeFrame = 5.0;  // when the negative control is done
 constexpr std::int64_t kControlBlocks = 100;
-constexpr auto kNoProgress = 2s;          // without a tick a stretch ends so long after its time
-constexpr double kSilentFrames = 4;       // or so many steps
-constexpr auto kPatience = 30s;           // the same where nothing runs that could be the cause
-constexpr auto kShortestSilence = 250ms;  // that stops evaluations: ten slices of the scheduler
+constexpr std::int64_t kControlFirst = 20;  // blocks of the negative control before the positive
+constexpr double kLoadAfter = 120;          // seconds of training
+constexpr double kLoadCredit = 2;           // seconds, to begin with it
+constexpr auto kNoProgress = 2s;            // without a tick a stretch ends so long after its time
+constexpr double kSilentFrames = 4;         // or so many steps
+constexpr auto kPatience = 30s;             // the same where nothing runs that could be the cause
+constexpr auto kShortestSilence = 250ms;    // that stops evaluations: ten slices of the scheduler
 constexpr double kSilentSteps = 10;
 constexpr double kIdleCpu = 0.1;      // CPUs: what stands still uses less
 constexpr double kDisturbance = 0.1;  // CPUs that others use more or less than usual
@@ -32,35 +37,8 @@ constexpr double kLearn = 0.1;        // weight of the newest frame in what is o
 constexpr double kSteadyShare = 0.8;  // of the limit: what the budget earns for ever
 constexpr double kLongerThanTypical = 1.3;
 
-double length_s(const FrameRecord& frame) {
-  return static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
-}
-
 std::chrono::nanoseconds from_seconds(double time) {
   return std::chrono::nanoseconds(std::llround(time * 1e9));
-}
-
-/// Fills in what was done between two readings.
-void take_progress(const StepClockReading& from, const StepClockReading& to, FrameRecord& frame) {
-  frame.measured_ns = (to.time - from.time).count();
-  for (std::size_t i = 0; i < telemetry::kPhases; ++i) {
-    const auto since = [](std::uint64_t now, std::uint64_t then) {
-      return static_cast<std::int64_t>(now - then);
-    };
-    frame.ticks.push_back(since(to.phases[i].ticks, from.phases[i].ticks));
-    frame.units.push_back(since(to.phases[i].units, from.phases[i].units));
-    frame.time_ns.push_back((to.phases[i].time - from.phases[i].time).count());
-  }
-}
-
-/// A trainer that counts wrongly, or lies.
-bool adds_up(const FrameRecord& frame) {
-  const std::int64_t sum = std::accumulate(frame.time_ns.begin(), frame.time_ns.end(), 0LL);
-  const auto negative = [](std::int64_t value) { return value < 0; };
-  return std::abs(sum - frame.measured_ns) <= frame.measured_ns / 100 + 1'000'000 &&
-         std::ranges::none_of(frame.ticks, negative) &&
-         std::ranges::none_of(frame.units, negative) &&
-         std::ranges::none_of(frame.time_ns, negative);
 }
 
 }  // namespace
@@ -68,7 +46,7 @@ bool adds_up(const FrameRecord& frame) {
 ImpactController::ImpactController(Options options)
     : options_(options),
       random_(options.seed, stream_of(Purpose::ImpactDesign, 0)),
-      impact_({.limit = options.limit}),
+      impact_({.limit = options.limit, .slack_loss = options.slack_loss}),
       budget_(options.limit) {}
 
 /// Of long steps as many as the credit can cover together with the switches.
@@ -107,8 +85,12 @@ double ImpactController::predicted_charge() const {
 /// Full weight where it costs no more than is earned, or where the credit covers the rest of an
 /// ordinary evaluation.
 bool ImpactController::chooses_burst(bool can_slack) const {
+  if (options_.always_slack) {
+    return !can_slack;
+  }
   const double loss = impact_.expected_loss(true);
-  if (!can_slack || loss <= kSteadyShare * options_.limit) {
+  const bool slack_helps = can_slack && impact_.expected_loss(false) < loss;
+  if (!slack_helps || loss <= kSteadyShare * options_.limit) {
     return true;
   }
   const double rest = kLongerThanTypical * typical_s_ - used_s_;
@@ -144,8 +126,11 @@ ImpactOrder ImpactController::observe(const ImpactObservation& observed) {
     close(seen);
     next(seen);
   }
-  return {
-      .run = run_ && !vetoed_ && seen.demand > 0, .burst = burst_, .look_again = next_look(seen)};
+  const bool runs = run_ && !vetoed_;
+  return {.run = runs && !load_ && seen.demand > 0,
+          .burst = burst_,
+          .load = runs && load_,
+          .look_again = next_look(seen)};
 }
 
 void ImpactController::finish(const ImpactObservation& seen) {
@@ -167,6 +152,7 @@ void ImpactController::begin(Stretch stretch, const ImpactObservation& seen, dou
   const bool is_switch = stretch.setting == setting::kSwitch;
   stretch.due = (is_switch ? seen.now : stretch.begin) + from_seconds(length);
   stretch.own_cpu = seen.own_cpu;
+  stretch.trainer_cpu = seen.trainer_cpu;
   stretch.others_cpu = seen.others_cpu;
   stretch_ = stretch;
 }
@@ -189,8 +175,8 @@ bool ImpactController::over(const ImpactObservation& seen) const {
 /// What happened in the middle of a stretch and does not wait for its end.
 void ImpactController::cut_short(const ImpactObservation& seen) {
   Stretch& now = *stretch_;
-  const bool waits = now.setting == setting::kFree || now.placebo;
-  const bool vanished = now.setting == setting::kOn && !now.placebo && seen.demand == 0;
+  const bool waits = now.setting == setting::kFree || !now.control.empty();
+  const bool vanished = now.setting == setting::kOn && now.control.empty() && seen.demand == 0;
   if ((waits && seen.demand > 0) || vanished) {
     now.cut = now.cut || seen.now < now.due;
     now.due = std::min(now.due, seen.now);
@@ -204,6 +190,7 @@ void ImpactController::cut_short(const ImpactObservation& seen) {
   if (silence > silence_limit(seen.progress->phase) || spent > budget_.credit()) {
     vetoed_ = true;
     block_.reset();
+    control_block_.reset();
     now.due = std::min(now.due, seen.now);
   }
 }
@@ -251,13 +238,14 @@ void ImpactController::close(const ImpactObservation& seen) {
                     .setting = std::string(ended.setting),
                     .running = ended.running || ended.unpaced,
                     .burst = ended.burst,
-                    .placebo = ended.placebo,
+                    .control = std::string(ended.control),
                     .block = ended.slot.block,
                     .slot = ended.slot.number,
                     .slots = ended.slot.slots,
                     .cap = ended.slot.cap,
                     .planned_ns = from_seconds(ended.planned_s).count(),
                     .own_cpu = seen.own_cpu - ended.own_cpu,
+                    .trainer_cpu = seen.trainer_cpu - ended.trainer_cpu,
                     .others_cpu = seen.others_cpu - ended.others_cpu};
   take_progress(ended.reading, ticked ? *seen.progress : ended.reading, frame);
   if (end <= ended.begin) {
@@ -271,7 +259,7 @@ void ImpactController::close(const ImpactObservation& seen) {
   const ImpactEstimate estimate = impact_.estimate();
   budget_.fit(tick_s_);
   budget_.update(estimate.training_s, estimate.lost_s_upper);
-  if (frame.running) {
+  if (frame.running && frame.control.empty()) {
     used_s_ += length_s(frame);
   }
   frames_.push_back(std::move(frame));
@@ -311,46 +299,91 @@ void ImpactController::next(const ImpactObservation& seen) {
 /// Time in which nobody asks: for the control, and for the reference. An open block waits: its
 /// hold-out is to lie where evaluations run.
 void ImpactController::next_without_demand(const ImpactObservation& seen) {
-  if (run_) {
-    run_ = false;
-    return begin({.setting = setting::kSwitch, .running = true, .burst = burst_}, seen,
-                 washout_s());
+  if (control_block_ && control_block_->control == control::kLoad) {
+    return next_with_load(seen);
   }
-  if (block_ && !block_->placebo) {
-    return begin({.setting = setting::kFree}, seen, kFreeFrame);
+  if (run_) {
+    return stop_running(seen);
+  }
+  if (!control_block_ && may_load()) {
+    control_block_ = make_block(control::kLoad);
+    return next_with_load(seen);
   }
   const bool controls =
       impact_.has_reference() && impact_.estimate().control_blocks < kControlBlocks;
   if (!controls) {
     return begin({.setting = setting::kFree}, seen,
-                 impact_.has_reference() ? kLongFreeFrame : kShortestFrame);
+                 !impact_.has_reference() ? kShortestFrame
+                 : block_                 ? kFreeFrame
+                                          : kLongFreeFrame);
   }
-  if (!block_) {
-    open_block(true);
+  if (!control_block_) {
+    control_block_ = make_block(control::kNothing);
   }
-  begin_slot(seen);
+  begin_slot(control_block_, seen);
+}
+
+/// Late, and with much credit: it is no reason to keep an evaluation waiting. Once begun, until the
+/// credit is spent.
+bool ImpactController::may_load() const {
+  const ImpactEstimate known = impact_.estimate();
+  const bool ready = known.control_blocks >= kControlFirst && known.training_s >= kLoadAfter;
+  const bool begun = known.positive_control.blocks > 0;
+  return ready && impact_.wants_load() && (begun ? affordable() : budget_.credit() >= kLoadCredit);
+}
+
+void ImpactController::next_with_load(const ImpactObservation& seen) {
+  const bool on = control_block_->next != control_block_->hold_out;
+  if (on && !affordable()) {
+    control_block_.reset();
+    return run_ ? stop_running(seen) : begin({.setting = setting::kFree}, seen, kFreeFrame);
+  }
+  if (on != run_) {
+    return on ? start_running(seen, true) : stop_running(seen);
+  }
+  begin_slot(control_block_, seen);
+}
+
+void ImpactController::start_running(const ImpactObservation& seen, bool load) {
+  run_ = true;
+  load_ = load;
+  burst_ = burst_ || load;
+  begin({.setting = setting::kSwitch,
+         .running = true,
+         .burst = burst_,
+         .control = load ? control::kLoad : ""},
+        seen, washout_s());
+}
+
+void ImpactController::stop_running(const ImpactObservation& seen) {
+  run_ = false;
+  begin({.setting = setting::kSwitch,
+         .running = true,
+         .burst = burst_,
+         .control = load_ ? control::kLoad : ""},
+        seen, washout_s());
+  load_ = false;
 }
 
 void ImpactController::hold(const ImpactObservation& seen) {
   block_.reset();
   if (run_) {
-    run_ = false;
-    return begin({.setting = setting::kSwitch, .running = true, .burst = burst_}, seen,
-                 washout_s());
+    return stop_running(seen);
   }
   begin({.setting = setting::kHeld}, seen, frame_s());
 }
 
 void ImpactController::next_with_demand(const ImpactObservation& seen) {
-  if (block_ && block_->placebo) {
-    block_.reset();
+  control_block_.reset();
+  if (load_) {
+    return stop_running(seen);
   }
   const bool knows = impact_.has_reference() || blind(seen);
   if (!knows || (!block_ && !affordable())) {
     return hold(seen);
   }
   if (!block_) {
-    open_block(false);
+    block_ = make_block();
     burst_ = chooses_burst(seen.can_slack);
   }
   const bool on = block_->next != block_->hold_out;
@@ -358,34 +391,32 @@ void ImpactController::next_with_demand(const ImpactObservation& seen) {
     return hold(seen);
   }
   if (on != run_) {
-    run_ = on;
-    return begin({.setting = setting::kSwitch, .running = true, .burst = burst_}, seen,
-                 washout_s());
+    return on ? start_running(seen, false) : stop_running(seen);
   }
-  begin_slot(seen);
+  begin_slot(block_, seen);
 }
 
-void ImpactController::open_block(bool placebo) {
-  const BlockPlan plan = placebo ? BlockPlan{} : impact_.plan();
-  block_ = Block{.id = ++blocks_,
-                 .slots = plan.slots,
-                 .hold_out = 1 + random_.below(static_cast<std::uint32_t>(plan.slots)),
-                 .next = 1,
-                 .cap = plan.cap,
-                 .placebo = placebo};
+ImpactController::Block ImpactController::make_block(std::string_view control) {
+  const BlockPlan plan = control.empty() ? impact_.plan() : BlockPlan{};
+  return {.id = ++blocks_,
+          .slots = plan.slots,
+          .hold_out = 1 + random_.below(static_cast<std::uint32_t>(plan.slots)),
+          .next = 1,
+          .cap = plan.cap,
+          .control = control};
 }
 
-void ImpactController::begin_slot(const ImpactObservation& seen) {
-  Block& block = *block_;
+void ImpactController::begin_slot(std::optional<Block>& open, const ImpactObservation& seen) {
+  Block& block = *open;
   const bool on = block.next != block.hold_out;
   begin({.setting = on ? setting::kOn : setting::kOff,
-         .running = on && !block.placebo,
+         .running = on && block.control != control::kNothing,
          .burst = burst_,
-         .placebo = block.placebo,
+         .control = block.control,
          .slot = {block.id, block.next, block.slots, block.cap}},
         seen, frame_s());
   if (block.next++ == block.slots) {
-    block_.reset();
+    open.reset();
   }
 }
 

@@ -23,8 +23,9 @@ struct ImpactObservation {
   int demand = 0;  ///< evaluations that run, or wait for their start
   /// Evaluations ran since the last look that nobody could stop: enforcement is off.
   bool unpaced = false;
-  double own_cpu = 0;      ///< of all evaluations so far
-  double others_cpu = 0;   ///< of all but them, the training and the supervisor
+  double own_cpu = 0;      ///< of all evaluations and the load so far
+  double trainer_cpu = 0;  ///< of the trainer's process
+  double others_cpu = 0;   ///< of all but them and the supervisor
   bool can_slack = false;  ///< their weight can be lowered
 };
 
@@ -32,6 +33,7 @@ struct ImpactObservation {
 struct ImpactOrder {
   bool run = false;
   bool burst = true;  ///< at full weight; else in the slack class
+  bool load = false;  ///< the known load of the positive control runs instead
   MonotonicTime look_again;
 };
 
@@ -43,13 +45,16 @@ struct ImpactOrder {
 /// it as if everything were lost in it. At full weight while the credit covers what such an
 /// evaluation has cost so far, else in the slack class. A silence of the training stops them at
 /// once. Without evaluations it goes on with blocks that nobody runs in (the negative control),
-/// then with long frames. Pure but for the seed. One thread.
+/// once with blocks of a known load (the positive control), then with long frames. Pure but for the
+/// seed. One thread.
 class ImpactController {
  public:
   struct Options {
     double limit = 0.05;  ///< share of the training that may be lost
     std::uint64_t seed = 0;
-    std::int64_t supervision = 0;  ///< in its frames; says nothing about the seed
+    std::int64_t supervision = 0;           ///< in its frames; says nothing about the seed
+    bool always_slack = false;              ///< never at full weight
+    std::optional<double> slack_loss = {};  ///< the first guess
   };
   explicit ImpactController(Options options);
 
@@ -86,7 +91,7 @@ class ImpactController {
     std::string_view setting = setting::kFree;
     bool running = false;
     bool burst = true;
-    bool placebo = false;
+    std::string_view control = {};
     Slot slot = {};
     bool at_tick = false;  ///< begins with one
     MonotonicTime begin = {};
@@ -96,6 +101,7 @@ class ImpactController {
     bool unpaced = false;
     telemetry::StepClockReading reading = {};
     double own_cpu = 0;
+    double trainer_cpu = 0;
     double others_cpu = 0;
   };
   struct Block {
@@ -104,7 +110,7 @@ class ImpactController {
     std::int64_t hold_out = 0;  ///< 1 .. slots
     std::int64_t next = 1;
     double cap = 0;
-    bool placebo = false;
+    std::string_view control = {};
   };
 
   void begin(Stretch stretch, const ImpactObservation& seen, double length_s);
@@ -118,9 +124,13 @@ class ImpactController {
   void next(const ImpactObservation& seen);
   void next_without_demand(const ImpactObservation& seen);
   void next_with_demand(const ImpactObservation& seen);
-  void begin_slot(const ImpactObservation& seen);
-  void open_block(bool placebo);
+  void begin_slot(std::optional<Block>& open, const ImpactObservation& seen);
+  void next_with_load(const ImpactObservation& seen);
+  [[nodiscard]] Block make_block(std::string_view control = {});
+  void start_running(const ImpactObservation& seen, bool load);
+  void stop_running(const ImpactObservation& seen);
   void hold(const ImpactObservation& seen);
+  [[nodiscard]] bool may_load() const;
   [[nodiscard]] bool affordable() const;
   [[nodiscard]] bool chooses_burst(bool can_slack) const;
   [[nodiscard]] std::chrono::nanoseconds silence_limit(telemetry::Phase phase) const;
@@ -136,10 +146,12 @@ class ImpactController {
   std::vector<telemetry::FrameRecord> frames_;
   std::optional<MonotonicTime> origin_;
   std::optional<Stretch> stretch_;
-  std::optional<Block> block_;
+  std::optional<Block> block_;  // of evaluations: it waits where nobody asks
+  std::optional<Block> control_block_;
   std::int64_t number_ = 0;
   std::int64_t blocks_ = 0;
-  bool run_ = false;
+  bool run_ = false;   ///< evaluations, or the load
+  bool load_ = false;  ///< it is the load
   bool burst_ = true;
   bool vetoed_ = false;     ///< evaluations have been told to stand still, whatever `run_` says
   double used_s_ = 0;       ///< in which evaluations ran since one was admitted

@@ -21,6 +21,8 @@ class World {
  public:
   double burst_loss = 0.5;
   double slack_loss = 0.02;
+  double load_loss = 0.5;
+  bool lies = false;  // it reports the progress that it makes when nothing is beside it
   double step_s = 0.005;
   int demand = 1;
   bool can_slack = true;
@@ -55,6 +57,7 @@ class World {
                                 .progress = readable ? std::optional(progress) : std::nullopt,
                                 .demand = demand,
                                 .own_cpu = own_cpu_,
+                                .trainer_cpu = trainer_cpu_,
                                 .others_cpu = others_cpu_,
                                 .can_slack = can_slack});
     for (FrameRecord& frame : controller.take_frames()) {
@@ -77,6 +80,8 @@ class World {
   double trained_s = 0;  // what was done, in seconds of a training that nothing slows down
   double passed_s = 0;
   double ran_s = 0;
+  double loaded_s = 0;  // in which the load ran
+  bool both_ran = false;
 
  private:
   static std::chrono::nanoseconds seconds_of(double value) {
@@ -84,13 +89,18 @@ class World {
   }
   void step() {
     const bool running = order.run && demand > 0;
-    const double loss = running ? (order.burst ? burst_loss : slack_loss) : 0;
-    const double took = step_s / (1 - loss);
+    const double loss = order.load ? load_loss
+                        : running  ? (order.burst ? burst_loss : slack_loss)
+                                   : 0;
+    const double took = lies ? step_s : step_s / (1 - loss);
+    trainer_cpu_ += took * (1 - loss);
+    loaded_s += order.load ? took : 0;
+    both_ran |= order.load && order.run;
     now_ += seconds_of(took);
     passed_s += took;
     trained_s += step_s;
     ran_s += running ? took : 0;
-    own_cpu_ += took * (running ? burst_cpu : demand > 0 ? stopped_cpu : 0);
+    own_cpu_ += took * (order.load ? 2 : running ? burst_cpu : demand > 0 ? stopped_cpu : 0);
     others_cpu_ += took * others();
     if (stalled) {
       return;
@@ -118,6 +128,7 @@ class World {
   telemetry::StepClockReading progress_;
   std::uint64_t units_ = 1'000'000;
   double own_cpu_ = 0;
+  double trainer_cpu_ = 0;
   double others_cpu_ = 0;
 };
 
@@ -300,8 +311,59 @@ TEST(ImpactController, TakesHoldOutsOnlyWhereSomebodyWantsToRun) {
   world.frames.clear();
   world.go_on(10);
   for (const FrameRecord& frame : world.frames) {
-    EXPECT_TRUE(frame.placebo || frame.setting != setting::kOff) << frame.number;
+    EXPECT_TRUE(!frame.control.empty() || frame.setting != setting::kOff) << frame.number;
   }
+}
+
+TEST(ImpactController, SeesTheLoadOfThePositiveControlAndChargesIt) {
+  World world;
+  world.demand = 0;
+  world.go_on(119);
+  EXPECT_EQ(world.loaded_s, 0);
+  world.go_on(481);
+  const ImpactEstimate estimate = world.controller.impact().estimate();
+  EXPECT_TRUE(estimate.positive_control.detected());
+  EXPECT_NEAR(estimate.positive_control.loss.estimate, 0.5, 0.02);
+  EXPECT_NEAR(estimate.positive_control.load_cpus, 2, 0.1);
+  EXPECT_NEAR(estimate.positive_control.trainer_cpu_loss.value(), 0.5, 0.05);
+  EXPECT_GT(estimate.lost_s_upper, (1 - world.trained_s / world.passed_s) * 600 - 0.01);
+  EXPECT_EQ(estimate.verdict, ImpactVerdict::Within);
+  const double loaded = world.loaded_s;
+  world.go_on(600);
+  EXPECT_EQ(world.loaded_s, loaded);
+}
+
+TEST(ImpactController, TheLoadStandsBackAndNeverRunsWithAnEvaluation) {
+  World world;
+  world.burst_loss = 0;
+  for (int i = 0; i < 3000; ++i) {
+    world.demand = world.order.load || i % 50 < 10 ? 1 : 0;
+    world.go_on(0.13);
+  }
+  EXPECT_GT(world.loaded_s, 0);
+  EXPECT_FALSE(world.both_ran);
+  EXPECT_LT(true_loss(world), 0.05);
+}
+
+TEST(ImpactController, WhoReportsNoLossBesideTheLoadProvesNothing) {
+  World liar;
+  liar.demand = 0;
+  liar.lies = true;
+  liar.go_on(600);
+  const ImpactEstimate estimate = liar.controller.impact().estimate();
+  EXPECT_EQ(estimate.verdict, ImpactVerdict::Unproven);
+  EXPECT_THAT(estimate.reason, testing::HasSubstr("progress does not measure its work"));
+}
+
+TEST(ImpactController, ALoadOnIdleProcessorsCostsNothingAndProvesNoLie) {
+  World world;
+  world.demand = 0;
+  world.load_loss = 0;
+  world.go_on(600);
+  const ImpactEstimate estimate = world.controller.impact().estimate();
+  EXPECT_EQ(estimate.positive_control.blocks, PositiveControl::kMostBlocks);
+  EXPECT_FALSE(estimate.positive_control.detected());
+  EXPECT_EQ(estimate.verdict, ImpactVerdict::Within);
 }
 
 TEST(ImpactController, FinishingEndsTheFrameAtWork) {

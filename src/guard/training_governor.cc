@@ -59,8 +59,11 @@ std::uint64_t random_seed() {
 
 TrainingGovernor::TrainingGovernor(const boost::asio::any_io_executor& executor, Options options)
     : options_(std::move(options)),
-      controller_(
-          {.limit = options_.limit, .seed = options_.seed, .supervision = options_.supervision}),
+      controller_({.limit = options_.limit,
+                   .seed = options_.seed,
+                   .supervision = options_.supervision,
+                   .always_slack = options_.always_slack,
+                   .slack_loss = options_.slack_loss}),
       timer_(executor),
       machine_(::open("/proc/stat", O_RDONLY | O_CLOEXEC)) {}
 
@@ -97,6 +100,7 @@ void TrainingGovernor::stop() {
     controller_.finish(observe());
     take_frames();
   }
+  load_.stop();
   timer_.cancel();
 }
 
@@ -201,22 +205,26 @@ double TrainingGovernor::own_cpu() const {
   return sum;
 }
 
-/// 0 for ever where it cannot be told.
-double TrainingGovernor::others_cpu(double own) const {
+/// What cannot be told stays 0.
+void TrainingGovernor::read_cpu(ImpactObservation& seen) const {
+  const double own = own_cpu();
+  seen.own_cpu = own + load_.cpu_seconds();
   const std::optional<double> busy =
       os::parse_busy_seconds(read_start(machine_.get()), ticks_per_second());
   const std::optional<os::ProcessStat> trainer =
       os::parse_stat(read_start(trainer_.get()), ticks_per_second());
-  return busy && trainer ? *busy - own - own_process_seconds() - trainer->cpu_seconds : 0;
+  if (busy && trainer) {
+    seen.trainer_cpu = trainer->cpu_seconds;
+    seen.others_cpu = *busy - own - own_process_seconds() - trainer->cpu_seconds;
+  }
 }
 
 ImpactObservation TrainingGovernor::observe() {
   ImpactObservation seen{.now = MonotonicClock::now(),
                          .progress = std::nullopt,
                          .demand = static_cast<int>(trees_.size()) + starting_ + (ready_ ? 1 : 0),
-                         .unpaced = std::exchange(was_unpaced_, unpaced_ > 0) || unpaced_ > 0,
-                         .own_cpu = own_cpu()};
-  seen.others_cpu = others_cpu(seen.own_cpu);
+                         .unpaced = std::exchange(was_unpaced_, unpaced_ > 0) || unpaced_ > 0};
+  read_cpu(seen);
   seen.can_slack =
       std::ranges::all_of(trees_, [](const Watched& watched) { return watched.tree->can_slack(); });
   if (clock_) {
@@ -260,6 +268,7 @@ void TrainingGovernor::carry_out(const ImpactOrder& order) {
     stopped_at_ = now;
   }
   order_ = order;
+  order.load ? load_.start() : load_.stop();
   const Pace pace = current_pace();
   for (Watched& watched : trees_) {
     watched.tree->pace(pace);

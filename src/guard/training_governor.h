@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "guard/calibrated_load.h"
 #include "guard/classify.h"
 #include "guard/impact_controller.h"
 #include "guard/pressure.h"
@@ -52,6 +53,10 @@ class TrainingGovernor {
     double limit = 0.05;  ///< share of the training that may be lost
     std::uint64_t seed = 0;
     std::int64_t supervision = 0;  ///< in its frames
+    bool always_slack = false;     ///< never at full weight, to see what that costs
+    /// What an evaluation in the slack class costs a training here, by isolation_test.h: the first
+    /// guess, on which no bound rests.
+    std::optional<double> slack_loss = {};
     std::function<void(telemetry::FrameRecord)> on_frame = {};
   };
   TrainingGovernor(const boost::asio::any_io_executor& executor, Options options);
@@ -164,7 +169,7 @@ class TrainingGovernor {
   [[nodiscard]] Pace current_pace() const;
   [[nodiscard]] ImpactObservation observe();
   [[nodiscard]] double own_cpu() const;
-  [[nodiscard]] double others_cpu(double own) const;
+  void read_cpu(ImpactObservation& seen) const;
 
   Options options_;
   ImpactController controller_;
@@ -172,6 +177,7 @@ class TrainingGovernor {
   std::optional<telemetry::StepClockReader> clock_;
   UniqueFd machine_;  // /proc/stat
   UniqueFd trainer_;  // /proc/PID/stat
+  CalibratedLoad load_;
   std::vector<Watched> trees_;
   ImpactOrder order_;
   MonotonicTime stopped_at_;

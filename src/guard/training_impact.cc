@@ -13,28 +13,17 @@ namespace {
 using telemetry::FrameRecord;
 using telemetry::Phase;
 
-constexpr double kReferenceMemory = 32;  // frames after which half of the reference is new
-constexpr double kSpreadMemory = 64;     // the same of its spread
-constexpr int kSpreadKnown = 20;         // hold-outs before the spread decides anything
-constexpr double kCapInSpreads = 6;      // beyond it a block counts as wholly lost
+constexpr double kSpreadMemory = 64;  // hold-outs after which half of their spread is new
+constexpr int kSpreadKnown = 20;      // hold-outs before the spread decides anything
+constexpr double kCapInSpreads = 6;   // beyond it a block counts as wholly lost
 constexpr double kLargestCap = 0.5;
-constexpr double kLargestGain = 0.5;  // of an on-frame: what is faster is not believed
-constexpr double kLeastTicks = 3;     // of a kind of work, to be a reference
-constexpr double kNegligible = 0.02;  // share of a frame in which an unknown kind may stay
-constexpr double kLeastBusy = 0.5;    // share of a frame in which training was not idle
-constexpr double kMostSilence = 0.5;  // share of the time without progress, in a certificate
-constexpr double kGuessFrames = 4;    // that a guess counts for
-constexpr double kBurstGuess = 0.5;   // two threads on two cores take half from each other
-constexpr double kSlackGuess = 0.25;  // what a barrier costs beside one idle-class thread
-constexpr std::array<const char*, 3> kKindNames = {"rollout", "update", "checkpoint"};
-
-std::size_t index(Phase phase) { return static_cast<std::size_t>(phase); }
-
-double seconds_in(const FrameRecord& frame, Phase phase) {
-  return index(phase) < frame.time_ns.size()
-             ? static_cast<double>(frame.time_ns[index(phase)]) * 1e-9
-             : 0;
-}
+constexpr double kLargestGain = 0.5;    // of an on-frame: what is faster is not believed
+constexpr double kLeastBusy = 0.5;      // share of a frame in which training was not idle
+constexpr double kContradiction = 0.2;  // share of its CPU time that nobody loses unnoticed
+constexpr double kMostSilence = 0.5;    // share of the time without progress, in a certificate
+constexpr double kGuessFrames = 4;      // that a guess counts for
+constexpr double kBurstGuess = 0.5;     // two threads on two cores take half from each other
+constexpr double kSlackGuess = 0.25;    // what a barrier costs beside one idle-class thread
 
 }  // namespace
 
@@ -51,81 +40,25 @@ std::string_view to_string(ImpactVerdict verdict) {
 }
 
 TrainingImpact::TrainingImpact(Options options)
-    : options_(options), sums_(options.alpha), control_(options.alpha) {}
+    : options_(options), sums_(options.alpha), nothing_(options.alpha), load_(options.alpha) {}
 
-TrainingImpact::Amounts TrainingImpact::amounts_of(const FrameRecord& frame) {
-  Amounts amounts{};
-  const auto add = [&](std::size_t kind, Phase phase) {
-    const std::size_t i = index(phase);
-    if (i < frame.time_ns.size() && i < frame.ticks.size() && i < frame.units.size()) {
-      amounts[kind].seconds += static_cast<double>(frame.time_ns[i]) * 1e-9;
-      amounts[kind].ticks += static_cast<double>(frame.ticks[i]);
-      amounts[kind].units += static_cast<double>(frame.units[i]);
+const WorkReference& TrainingImpact::reference_for(std::int64_t block) const {
+  for (const std::optional<Block>* open : {&block_, &control_block_}) {
+    if (block != 0 && *open && (*open)->id == block) {
+      return (*open)->reference;
     }
-  };
-  add(0, Phase::RolloutEnvironment);
-  add(0, Phase::RolloutInference);
-  add(1, Phase::Update);
-  add(2, Phase::Checkpoint);
-  return amounts;
-}
-
-/// What that much of one kind of work takes without evaluations.
-std::optional<double> TrainingImpact::reference_seconds(const Amount& known, const Amount& done) {
-  if (known.ticks < kLeastTicks * 0.5) {  // of ticks that fade
-    return std::nullopt;
   }
-  return known.units > 0 ? done.units * (known.seconds / known.units)
-                         : done.ticks * (known.seconds / known.ticks);
-}
-
-const TrainingImpact::Amounts& TrainingImpact::reference_for(std::int64_t block) const {
-  return block != 0 && block_ && block_->id == block ? block_->reference : reference_;
-}
-
-/// Nothing where it cannot be told: no work, or most of it of a kind not seen yet.
-std::optional<double> TrainingImpact::rate_of(const Amounts& amounts,
-                                              const Amounts& reference) const {
-  double length = 0;
-  for (const Amount& amount : amounts) {
-    length += amount.seconds;
-  }
-  if (length <= 0 || !has_reference()) {
-    return std::nullopt;
-  }
-  double work = 0;
-  for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    const std::optional<double> seconds = reference_seconds(reference[kind], amounts[kind]);
-    if (!seconds && amounts[kind].seconds > kNegligible * length) {
-      return std::nullopt;
-    }
-    work += seconds.value_or(amounts[kind].seconds);
-  }
-  return work / length;
+  return reference_;
 }
 
 std::optional<double> TrainingImpact::loss_of(const FrameRecord& frame) const {
-  const std::optional<double> rate = rate_of(amounts_of(frame), reference_for(frame.block));
+  const std::optional<double> rate = reference_for(frame.block).rate_of(amounts_of(frame));
   return rate ? std::optional(std::max(1 - *rate, -kLargestGain)) : std::nullopt;
-}
-
-void TrainingImpact::take_reference(const Amounts& amounts) {
-  const double keep = std::exp2(-1 / kReferenceMemory);
-  for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    if (amounts[kind].ticks > 0) {
-      Amount& known = reference_[kind];
-      known = {.seconds = keep * known.seconds + amounts[kind].seconds,
-               .ticks = keep * known.ticks + amounts[kind].ticks,
-               .units = keep * known.units + amounts[kind].units};
-    }
-    all_off_[kind].seconds += amounts[kind].seconds;
-  }
-  ++reference_frames_;
 }
 
 TrainingImpact::Judged TrainingImpact::judge(const FrameRecord& frame) const {
   Judged judged{.amounts = amounts_of(frame), .rate = std::nullopt, .discarded = frame.discarded};
-  judged.rate = rate_of(judged.amounts, reference_for(frame.block));
+  judged.rate = reference_for(frame.block).rate_of(judged.amounts);
   double busy = seconds_in(frame, Phase::EvaluationSnapshot);
   for (const Amount& amount : judged.amounts) {
     busy += amount.seconds;
@@ -145,7 +78,8 @@ void TrainingImpact::add(const FrameRecord& frame) {
   const double length = static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
   training_s_ += std::max(0.0, length - seconds_in(frame, Phase::Idle));
   snapshots_s_ += seconds_in(frame, Phase::EvaluationSnapshot);
-  running_s_ += frame.running ? length : 0;
+  const bool load = frame.control == control::kLoad;
+  running_s_ += frame.running && !load ? length : 0;
   silent_s_ += frame.discarded == discard::kNoProgress ? length : 0;
   if (frame.block != 0) {
     open_block(frame);
@@ -156,7 +90,9 @@ void TrainingImpact::add(const FrameRecord& frame) {
   }
   const bool counts = judged.rate && judged.discarded.empty();
   const bool in_block = counts && frame.block != 0 && frame.setting == setting::kOn;
-  if (frame.running && !in_block) {
+  if (load) {
+    count_load(frame, judged);
+  } else if (frame.running && !in_block) {
     unsettled_.add(length, judged.rate ? 1 - *judged.rate : 1);
   }
   if (frame.block != 0) {
@@ -164,25 +100,30 @@ void TrainingImpact::add(const FrameRecord& frame) {
   }
   if (!frame.running && frame.setting != setting::kSwitch && frame.discarded.empty() &&
       judged.discarded != "training was idle") {
-    take_reference(judged.amounts);
+    reference_.take(judged.amounts);
+    for (std::size_t kind = 0; kind < kWorkKinds; ++kind) {
+      all_off_[kind].seconds += judged.amounts[kind].seconds;
+    }
   }
 }
 
 void TrainingImpact::open_block(const FrameRecord& frame) {
-  if (block_ && block_->id != frame.block) {
-    give_up_block();
+  std::optional<Block>& open = open_for(frame);
+  if (open && open->id != frame.block) {
+    give_up(open);
   }
-  if (!block_) {
-    block_ = Block();
-    block_->id = frame.block;
-    block_->cap = frame.cap;
-    block_->placebo = frame.placebo;
-    block_->reference = reference_;
+  if (!open) {
+    open = Block();
+    open->id = frame.block;
+    open->seen.cap = frame.cap;
+    open->control = frame.control;
+    open->reference = reference_;
   }
 }
 
 void TrainingImpact::take_slot(const FrameRecord& frame, const Judged& judged) {
-  Block& block = *block_;
+  std::optional<Block>& open = open_for(frame);
+  Block& block = *open;
   const bool counts = judged.rate && judged.discarded.empty();
   if (counts && !frame.running) {
     const double gain = *judged.rate - 1;
@@ -192,49 +133,48 @@ void TrainingImpact::take_slot(const FrameRecord& frame, const Judged& judged) {
     ++spread_frames_;
   }
   if (counts && frame.setting == setting::kOff) {
-    block.off_gain = *judged.rate - 1;
+    block.seen.off_gain = *judged.rate - 1;
     block.off = judged.amounts;
   } else if (counts && frame.setting == setting::kOn) {
     block.burst = frame.burst;
     const auto length = static_cast<double>(frame.end_ns - frame.begin_ns);
     const auto planned = static_cast<double>(std::max<std::int64_t>(frame.planned_ns, 1));
-    block.frames.push_back({.seconds = length * 1e-9,
-                            .weight = length / planned,
-                            .loss = std::max(1 - *judged.rate, -kLargestGain)});
-    for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    block.seen.frames.push_back({.seconds = length * 1e-9,
+                                 .weight = length / planned,
+                                 .loss = std::max(1 - *judged.rate, -kLargestGain)});
+    for (std::size_t kind = 0; kind < kWorkKinds; ++kind) {
       block.on[kind].seconds += judged.amounts[kind].seconds;
       block.on[kind].ticks += judged.amounts[kind].ticks;
       block.on[kind].units += judged.amounts[kind].units;
     }
   }
   if (frame.slot == frame.slots) {
-    settle_block();
+    settle(open);
   }
 }
 
-void TrainingImpact::settle_block() {
-  if (!block_->off_gain || block_->frames.empty()) {
-    return give_up_block();
+void TrainingImpact::settle(std::optional<Block>& open) {
+  if (!open->seen.off_gain || open->seen.frames.empty()) {
+    return give_up(open);
   }
-  const Block block = *std::exchange(block_, std::nullopt);
-  Sums& sums = block.placebo ? control_ : sums_;
-  const double before = sums.loss;
-  settle(sums, block);
-  if (!block.placebo) {
-    count_phases(block);
-    count_class(block, sums.loss - before);
+  const Block block = *std::exchange(open, std::nullopt);
+  if (!block.control.empty()) {
+    (block.control == control::kLoad ? load_ : nothing_).add(block.seen);
+    return;
   }
+  count_phases(block);
+  count_class(block, sums_.add(block.seen));
 }
 
 /// What was seen in it counts, and is no draw of the design: it may have been given up because of
 /// what was seen.
-void TrainingImpact::give_up_block() {
-  const Block block = *std::exchange(block_, std::nullopt);
-  if (block.placebo) {
+void TrainingImpact::give_up(std::optional<Block>& open) {
+  const Block block = *std::exchange(open, std::nullopt);
+  if (!block.control.empty()) {
     return;
   }
   double loss = 0;
-  for (const OnFrame& frame : block.frames) {
+  for (const OnFrame& frame : block.seen.frames) {
     unsettled_.add(frame.seconds, frame.loss);
     loss += frame.weight * std::max(frame.loss, 0.0);
   }
@@ -244,7 +184,7 @@ void TrainingImpact::give_up_block() {
 void TrainingImpact::count_class(const Block& block, double loss) {
   ClassLoss& known = by_class_[block.burst ? 1 : 0];
   known.loss += loss;
-  for (const OnFrame& frame : block.frames) {
+  for (const OnFrame& frame : block.seen.frames) {
     known.frames += frame.weight;
   }
 }
@@ -266,50 +206,10 @@ double TrainingImpact::Unsettled::total() const {
   return std::accumulate(seconds.begin(), seconds.end(), 0.0);
 }
 
-void TrainingImpact::settle(Sums& sums, const Block& block) const {
-  double weight = 0;
-  double work = 0;  // in frames of the reference: what its error applies to
-  double on_loss = 0;
-  for (const OnFrame& frame : block.frames) {
-    weight += frame.weight;
-    work += frame.weight * std::min(1 - frame.loss, 1.0);
-    on_loss += frame.weight * frame.loss;
-    sums.seconds += frame.seconds;
-  }
-  const double gain = *block.off_gain;
-  // The longer its frames, the less a hold-out may be off; what is too long for that is bounded
-  // alone.
-  const double drawn = std::min(work, static_cast<double>(kMostSlots - 1));
-  const double slots = drawn + 1;
-  const double cap = std::min(block.cap, 1 / slots);
-  const double beyond = (work - drawn) * block.cap;
-  ++sums.blocks;
-  sums.frames += static_cast<std::int64_t>(block.frames.size());
-  sums.weight += weight;
-  sums.loss += on_loss + work * gain;
-  // Clipped on the far side too: a hold-out that stood still must not buy, nor cost, hours.
-  const double upper_gain = std::max(gain, -2 * cap);
-  const double upper_loss = on_loss + drawn * upper_gain + beyond;
-  if (gain > cap) {
-    ++sums.wholly_lost;
-  }
-  sums.upper_loss += gain > cap ? std::max(upper_loss, weight) : upper_loss;
-  sums.upper.add(std::min(1.0, slots * std::min(upper_gain, cap)));
-  const double lower_gain = std::min(gain, 2 * cap);
-  const double lower_loss = on_loss + drawn * lower_gain - beyond;
-  sums.lower_loss += gain < -cap ? std::min(lower_loss, 0.0) : lower_loss;
-  sums.lower.add(std::min(1.0, -slots * std::max(lower_gain, -cap)));
-  const double on_rate = 1 - on_loss / weight;
-  if (on_rate > 0 && gain > -1) {
-    sums.log_ratio += std::log(on_rate / (1 + gain));
-    ++sums.log_ratios;
-  }
-}
-
 void TrainingImpact::count_phases(const Block& block) {
-  for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    const std::optional<double> on = reference_seconds(block.reference[kind], block.on[kind]);
-    const std::optional<double> off = reference_seconds(block.reference[kind], block.off[kind]);
+  for (std::size_t kind = 0; kind < kWorkKinds; ++kind) {
+    const std::optional<double> on = block.reference.seconds_for(kind, block.on[kind]);
+    const std::optional<double> off = block.reference.seconds_for(kind, block.off[kind]);
     if (on && off) {
       PhaseSums& sums = by_phase_[kind];
       sums.on_seconds += block.on[kind].seconds;
@@ -320,26 +220,17 @@ void TrainingImpact::count_phases(const Block& block) {
   }
 }
 
-BoundedShare TrainingImpact::Sums::share() const {
-  if (blocks == 0) {
-    return {.estimate = 0, .lower = 0, .upper = 1};
-  }
-  return {.estimate = loss / weight,
-          .lower = (lower_loss - lower.slack()) / weight,
-          .upper = std::min(1.0, (upper_loss + upper.slack()) / weight)};
-}
-
 std::map<std::string, PhaseImpact> TrainingImpact::phases() const {
   double all = 0;
   for (const Amount& amount : all_off_) {
     all += amount.seconds;
   }
   std::map<std::string, PhaseImpact> phases;
-  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+  for (std::size_t kind = 0; kind < kWorkKinds; ++kind) {
     if (all_off_[kind].seconds <= 0) {
       continue;
     }
-    PhaseImpact& phase = phases[kKindNames[kind]];
+    PhaseImpact& phase = phases[std::string(kWorkNames[kind])];
     phase.share = all_off_[kind].seconds / all;
     const PhaseSums& sums = by_phase_[kind];
     if (sums.on_seconds > 0 && sums.off_work > 0) {
@@ -353,7 +244,7 @@ double TrainingImpact::upper_while_running() const { return std::max(0.0, sums_.
 
 double TrainingImpact::expected_loss(bool burst) const {
   const ClassLoss& known = by_class_[burst ? 1 : 0];
-  const double guess = burst ? kBurstGuess : kSlackGuess;
+  const double guess = burst ? kBurstGuess : options_.slack_loss.value_or(kSlackGuess);
   return std::clamp((known.loss + kGuessFrames * guess) / (known.frames + kGuessFrames), 0.0, 1.0);
 }
 
@@ -362,16 +253,56 @@ BlockPlan TrainingImpact::plan() const {
   if (spread_frames_ < kSpreadKnown || upper_while_running() >= options_.limit) {
     return plan;
   }
-  const double cap = std::clamp(kCapInSpreads * std::sqrt(spread_), 1.0 / kMostSlots, kLargestCap);
-  plan.slots = std::clamp(static_cast<int>(1 / cap), 2, kMostSlots);
+  const double cap =
+      std::clamp(kCapInSpreads * std::sqrt(spread_), 1.0 / BlockPlan::kMostSlots, kLargestCap);
+  plan.slots = std::clamp(static_cast<int>(1 / cap), 2, BlockPlan::kMostSlots);
   plan.cap = 1.0 / plan.slots;
   return plan;
+}
+
+/// What it cost is charged as it was seen.
+void TrainingImpact::count_load(const FrameRecord& frame, const Judged& judged) {
+  const double length = static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
+  if (frame.running) {
+    load_lost_s_ += length * (judged.rate ? std::clamp(1 - *judged.rate, 0.0, 1.0) : 1);
+  }
+  if (frame.block != 0 && judged.rate && judged.discarded.empty()) {
+    CpuSums& sums = frame.running ? load_on_ : load_off_;
+    sums.seconds += length;
+    sums.load += frame.own_cpu;
+    sums.trainer += frame.trainer_cpu;
+  }
+}
+
+bool TrainingImpact::wants_load() const {
+  return load_.blocks() < PositiveControl::kMostBlocks && !positive_control().detected();
+}
+
+PositiveControl TrainingImpact::positive_control() const {
+  PositiveControl control{.blocks = load_.blocks(), .loss = load_.share(), .lost_s = load_lost_s_};
+  if (load_on_.seconds > 0) {
+    control.load_cpus = load_on_.load / load_on_.seconds;
+  }
+  if (load_on_.seconds > 0 && load_off_.trainer > 0) {
+    control.trainer_cpu_loss =
+        1 - (load_on_.trainer / load_on_.seconds) / (load_off_.trainer / load_off_.seconds);
+  }
+  return control;
+}
+
+bool PositiveControl::contradicts() const {
+  return blocks >= kMostBlocks && !detected() && trainer_cpu_loss.value_or(0) > kContradiction;
 }
 
 void TrainingImpact::conclude(ImpactEstimate& all) const {
   if (training_s_ <= 0 || silent_s_ > kMostSilence * training_s_) {
     all.reason = fmt::format("the training has reported no progress in {:.0f} of {:.0f} s",
                              silent_s_, training_s_);
+  } else if (all.positive_control.contradicts()) {
+    all.reason = fmt::format(
+        "its progress does not measure its work: a load of {:.1f} CPUs took {:.0f} % of its CPU "
+        "time, and it reports no loss",
+        all.positive_control.load_cpus, 100 * *all.positive_control.trainer_cpu_loss);
   } else if (all.amortised.upper < options_.limit) {
     all.verdict = ImpactVerdict::Within;
   } else if (all.amortised.lower >= options_.limit) {
@@ -393,34 +324,33 @@ ImpactEstimate TrainingImpact::estimate(double unframed_running_s) const {
   all.while_running = sums_.share();
   all.snapshots_s = snapshots_s_;
   Unsettled unsettled = unsettled_;
-  if (block_ && !block_->placebo) {  // not complete yet
-    for (const OnFrame& frame : block_->frames) {
+  if (block_) {  // not complete yet
+    for (const OnFrame& frame : block_->seen.frames) {
       unsettled.add(frame.seconds, frame.loss);
     }
   }
   all.unsettled_s = unsettled.total();
   // An evaluation makes nobody faster: no credit is taken from what looks like it.
   const double upper = std::max(0.0, all.while_running.upper);
-  all.lost_s_upper =
-      upper * sums_.seconds + unsettled.lost(upper) + snapshots_s_ + unframed_running_s;
+  all.lost_s_upper = upper * sums_.seconds() + unsettled.lost(upper) + snapshots_s_ + load_lost_s_ +
+                     unframed_running_s;
   if (all.training_s > 0) {
     all.amortised = {
-        .estimate =
-            (all.while_running.estimate * (sums_.seconds + all.unsettled_s) + snapshots_s_) /
-            all.training_s,
-        .lower = (all.while_running.lower * sums_.seconds + snapshots_s_) / all.training_s,
+        .estimate = (all.while_running.estimate * (sums_.seconds() + all.unsettled_s) +
+                     snapshots_s_ + load_lost_s_) /
+                    all.training_s,
+        .lower = (all.while_running.lower * sums_.seconds() + snapshots_s_) / all.training_s,
         .upper = all.lost_s_upper / all.training_s};
   }
-  if (sums_.log_ratios > 0) {
-    all.log_ratio = sums_.log_ratio / static_cast<double>(sums_.log_ratios);
-  }
-  all.blocks = sums_.blocks;
-  all.wholly_lost = sums_.wholly_lost;
-  all.frames = sums_.frames;
+  all.log_ratio = sums_.log_ratio();
+  all.blocks = sums_.blocks();
+  all.wholly_lost = sums_.wholly_lost();
+  all.frames = sums_.frames();
   all.discarded = discarded_;
   all.phases = phases();
-  all.negative_control = control_.share();
-  all.control_blocks = control_.blocks;
+  all.negative_control = nothing_.share();
+  all.control_blocks = nothing_.blocks();
+  all.positive_control = positive_control();
   conclude(all);
   return all;
 }

@@ -8,7 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "guard/confidence_sequence.h"
+#include "guard/block_sums.h"
+#include "guard/work_reference.h"
 #include "telemetry/records.h"
 #include "telemetry/step_clock.h"
 
@@ -50,6 +51,12 @@ inline constexpr std::string_view kOn = "on";          ///< evaluations run
 inline constexpr std::string_view kSwitch = "switch";  ///< too near to a stop or a start to count
 }  // namespace setting
 
+/// What runs in the on-slots of a block in which no evaluation does.
+namespace control {
+inline constexpr std::string_view kNothing = "nothing";  ///< negative: no loss may be seen
+inline constexpr std::string_view kLoad = "load";        ///< positive: a loss must be seen
+}  // namespace control
+
 /// Why a frame is discarded, where somebody asks for it.
 namespace discard {
 inline constexpr std::string_view kNoProgress = "no progress";
@@ -61,17 +68,25 @@ inline constexpr std::string_view kNotStopped = "an evaluation was not stopped";
 enum class ImpactVerdict { Within, Exceeded, Unproven };
 [[nodiscard]] std::string_view to_string(ImpactVerdict verdict);
 
-/// A share with its one-sided bounds, each of them valid at every look with 1 - alpha.
-struct BoundedShare {
-  double estimate = 0;
-  double lower = 0;
-  double upper = 1;
-};
-
 /// What is done in a phase, and what evaluations cost there.
 struct PhaseImpact {
   double share = 0;            ///< of training time, while nothing runs beside it
   std::optional<double> loss;  ///< of its rate while evaluations run; nothing: not seen
+};
+
+/// A known load beside the training: that a loss is seen where there is one.
+struct PositiveControl {
+  std::int64_t blocks = 0;
+  BoundedShare loss;                         ///< as the training's progress shows it
+  double load_cpus = 0;                      ///< that the load used
+  std::optional<double> trainer_cpu_loss{};  ///< share of its CPU time that the trainer lost
+  double lost_s = 0;                         ///< of the training; in what is charged
+
+  [[nodiscard]] bool detected() const { return blocks > 0 && loss.lower > 0; }
+  /// The trainer lost time to it, and says that it did not.
+  [[nodiscard]] bool contradicts() const;
+
+  static constexpr std::int64_t kMostBlocks = 40;
 };
 
 struct ImpactEstimate {
@@ -90,21 +105,17 @@ struct ImpactEstimate {
   std::map<std::string, PhaseImpact> phases;      ///< rollout, update, checkpoint
   BoundedShare negative_control;                  ///< the same without any evaluation: must cover 0
   std::int64_t control_blocks = 0;
+  PositiveControl positive_control;
   ImpactVerdict verdict = ImpactVerdict::Unproven;
   std::string reason;  ///< of Unproven and Exceeded
-};
-
-/// How the next block is to be made: known before it begins.
-struct BlockPlan {
-  int slots = 2;     ///< 2: every other slot is a hold-out; 20 at most
-  double cap = 0.5;  ///< slots * cap <= 1
 };
 
 class TrainingImpact {
  public:
   struct Options {
-    double limit = 0.05;  ///< of all training time
-    double alpha = 0.05;  ///< of each bound
+    double limit = 0.05;                    ///< of all training time
+    double alpha = 0.05;                    ///< of each bound
+    std::optional<double> slack_loss = {};  ///< expected before any was seen
   };
   explicit TrainingImpact(Options options);
 
@@ -116,45 +127,16 @@ class TrainingImpact {
   [[nodiscard]] ImpactEstimate estimate(double unframed_running_s = 0) const;
   [[nodiscard]] BlockPlan plan() const;
   /// Whether enough was seen of a training without evaluations to hold frames against.
-  [[nodiscard]] bool has_reference() const { return reference_frames_ >= kFirstReference; }
+  [[nodiscard]] bool has_reference() const { return reference_.known(); }
   /// The loss of one on-frame as far as the reference tells, for a look before its block is over.
   [[nodiscard]] std::optional<double> loss_of(const telemetry::FrameRecord& frame) const;
   /// Loss per second to be expected at that weight; a guess that no bound rests on.
   [[nodiscard]] double expected_loss(bool burst) const;
   [[nodiscard]] double upper_while_running() const;
-
-  static constexpr int kFirstReference = 4;  // frames
-  static constexpr int kMostSlots = 20;      // 5 % of the time is held out then
+  /// Whether the positive control has neither seen its load yet, nor tried long enough.
+  [[nodiscard]] bool wants_load() const;
 
  private:
-  /// Phases whose work is counted together.
-  static constexpr std::size_t kKinds = 3;  // rollout, update, checkpoint
-  struct Amount {
-    double seconds = 0;
-    double ticks = 0;
-    double units = 0;
-  };
-  using Amounts = std::array<Amount, kKinds>;
-
-  /// One set of blocks: of the evaluations, or of the negative control. In frames of planned
-  /// length.
-  struct Sums {
-    explicit Sums(double alpha) : upper(alpha), lower(alpha) {}
-    std::int64_t blocks = 0;
-    std::int64_t frames = 0;
-    double weight = 0;
-    double loss = 0;
-    double upper_loss = 0;  // before the slack
-    double lower_loss = 0;
-    double seconds = 0;
-    std::int64_t wholly_lost = 0;
-    double log_ratio = 0;
-    std::int64_t log_ratios = 0;
-    SumBound upper;
-    SumBound lower;
-
-    [[nodiscard]] BoundedShare share() const;
-  };
   /// Running time outside of complete blocks, by the share that was seen to be lost in it.
   struct Unsettled {
     static constexpr std::size_t kBins = 64;
@@ -165,19 +147,12 @@ class TrainingImpact {
     [[nodiscard]] double lost(double floor) const;
     [[nodiscard]] double total() const;
   };
-  struct OnFrame {
-    double seconds = 0;
-    double weight = 0;
-    double loss = 0;
-  };
   struct Block {
     std::int64_t id = 0;
-    double cap = 0;
-    bool placebo = false;
+    std::string control;
     bool burst = true;
-    Amounts reference{};  // as it was when the block began
-    std::vector<OnFrame> frames;
-    std::optional<double> off_gain;
+    WorkReference reference;  // as it was when the block began
+    ImpactBlock seen;
     Amounts on{};
     Amounts off{};
   };
@@ -186,14 +161,8 @@ class TrainingImpact {
     double frames = 0;
   };
 
-  [[nodiscard]] static Amounts amounts_of(const telemetry::FrameRecord& frame);
   /// What held when the block of that id began, or now.
-  [[nodiscard]] const Amounts& reference_for(std::int64_t block) const;
-  [[nodiscard]] static std::optional<double> reference_seconds(const Amount& known,
-                                                               const Amount& done);
-  [[nodiscard]] std::optional<double> rate_of(const Amounts& amounts,
-                                              const Amounts& reference) const;
-  void take_reference(const Amounts& amounts);
+  [[nodiscard]] const WorkReference& reference_for(std::int64_t block) const;
   struct Judged {
     Amounts amounts;
     std::optional<double> rate;  // nothing: it cannot be told
@@ -202,21 +171,27 @@ class TrainingImpact {
   [[nodiscard]] Judged judge(const telemetry::FrameRecord& frame) const;
   void open_block(const telemetry::FrameRecord& frame);
   void take_slot(const telemetry::FrameRecord& frame, const Judged& judged);
-  void settle_block();
-  void give_up_block();
+  void settle(std::optional<Block>& open);
+  void give_up(std::optional<Block>& open);
+  /// Blocks of controls come between the slots of one of evaluations.
+  [[nodiscard]] std::optional<Block>& open_for(const telemetry::FrameRecord& frame) {
+    return frame.control.empty() ? block_ : control_block_;
+  }
   void count_class(const Block& block, double loss);
-  void settle(Sums& sums, const Block& block) const;
   void count_phases(const Block& block);
+  void count_load(const telemetry::FrameRecord& frame, const Judged& judged);
+  [[nodiscard]] PositiveControl positive_control() const;
   void conclude(ImpactEstimate& all) const;
   [[nodiscard]] std::map<std::string, PhaseImpact> phases() const;
 
   Options options_;
-  Sums sums_;
-  Sums control_;
-  std::optional<Block> block_;
-  Amounts reference_{};
+  BlockSums sums_;
+  BlockSums nothing_;
+  BlockSums load_;
+  std::optional<Block> block_;  // of evaluations
+  std::optional<Block> control_block_;
+  WorkReference reference_;
   Amounts all_off_{};  // for the phases' shares
-  int reference_frames_ = 0;
   double spread_ = 0;  // mean square of a hold-out's rate around 1
   int spread_frames_ = 0;
   double training_s_ = 0;
@@ -232,7 +207,15 @@ class TrainingImpact {
     double off_seconds = 0;
     double off_work = 0;
   };
-  std::array<PhaseSums, kKinds> by_phase_{};
+  std::array<PhaseSums, kWorkKinds> by_phase_{};
+  struct CpuSums {
+    double seconds = 0;
+    double load = 0;
+    double trainer = 0;
+  };
+  CpuSums load_on_;
+  CpuSums load_off_;
+  double load_lost_s_ = 0;
 };
 
 }  // namespace keisei::guard

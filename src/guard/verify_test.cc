@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "guard/isolation_test.h"
 #include "guard/verify_impact.h"
 #include "os/attack.h"
 
@@ -204,8 +205,8 @@ TEST(AttackPlan, TakesTheConfiguredLimitsUnlessTheyAreLarge) {
   EXPECT_EQ(attacked_limits(large, Thoroughness::Full).max_concurrent, 8);
 }
 
-ImpactEvidence impact_evidence() {
-  ImpactEvidence evidence{.limit = 0.25, .rate_before = 500, .rate_beside = 450, .ended = 2};
+TrialEvidence impact_evidence() {
+  TrialEvidence evidence{.limit = 0.25, .rate_before = 500, .rate_beside = 450, .ended = 2};
   evidence.impact.running_s = 3;
   evidence.impact.training_s = 12;
   evidence.impact.amortised.upper = 0.2;
@@ -215,22 +216,38 @@ ImpactEvidence impact_evidence() {
 
 TEST(VerifyImpact, IsProvenWhereBothTheRatesAndTheCertificateSayIt) {
   EXPECT_EQ(judge(impact_evidence()).proof, Proof::Proven);
-  ImpactEvidence slower = impact_evidence();
+  TrialEvidence slower = impact_evidence();
   slower.rate_beside = 300;  // whatever the certificate says
   EXPECT_EQ(judge(slower).proof, Proof::NotProven);
-  ImpactEvidence unproven = impact_evidence();
+  TrialEvidence unproven = impact_evidence();
   unproven.impact.verdict = ImpactVerdict::Unproven;
   EXPECT_EQ(judge(unproven).proof, Proof::NotProven);
 }
 
 TEST(VerifyImpact, IsNotRunWhereNoEvaluationCameToRunOrTheTrainingFailed) {
-  ImpactEvidence idle = impact_evidence();
+  TrialEvidence idle = impact_evidence();
   idle.impact.running_s = 0;
   EXPECT_EQ(judge(idle).proof, Proof::NotRun);
-  ImpactEvidence failed = impact_evidence();
+  TrialEvidence failed = impact_evidence();
   failed.trouble = "the training ended as StartFailed";
   EXPECT_EQ(judge(failed).proof, Proof::NotRun);
   EXPECT_EQ(judge(failed).sentence, failed.trouble);
+}
+
+TEST(IsolationTest, SaysWhatItSawOrWhyNothing) {
+  TrialEvidence evidence = impact_evidence();
+  evidence.impact.blocks = 3;
+  evidence.impact.while_running.estimate = 0.02;
+  EXPECT_EQ(isolation_of(evidence).slack_loss, 0.02);
+  EXPECT_THAT(isolation_of(evidence).sentence, testing::HasSubstr("it isolates"));
+  evidence.impact.while_running.estimate = 0.5;
+  EXPECT_THAT(isolation_of(evidence).sentence, testing::HasSubstr("does NOT isolate"));
+  evidence.impact.while_running.estimate = -0.01;  // noise
+  EXPECT_EQ(isolation_of(evidence).slack_loss, 0);
+  evidence.impact.blocks = 0;
+  EXPECT_EQ(isolation_of(evidence).slack_loss, std::nullopt);
+  evidence.trouble = "keisei-attack is not there";
+  EXPECT_THAT(isolation_of(evidence).sentence, testing::HasSubstr(evidence.trouble));
 }
 
 }  // namespace

@@ -119,12 +119,13 @@ constexpr auto fields(const FrameRecord&) {
   return std::make_tuple(
       field("supervision", &R::supervision), field("number", &R::number),
       field("begin_ns", &R::begin_ns), field("end_ns", &R::end_ns), field("setting", &R::setting),
-      field("running", &R::running), field("burst", &R::burst), field("placebo", &R::placebo),
+      field("running", &R::running), field("burst", &R::burst), field("control", &R::control),
       field("block", &R::block), field("slot", &R::slot), field("slots", &R::slots),
       field("cap", &R::cap), field("planned_ns", &R::planned_ns),
       field("measured_ns", &R::measured_ns), field("ticks", &R::ticks), field("units", &R::units),
       field("time_ns", &R::time_ns), field("own_cpu", &R::own_cpu),
-      field("others_cpu", &R::others_cpu), field("discarded", &R::discarded));
+      field("trainer_cpu", &R::trainer_cpu), field("others_cpu", &R::others_cpu),
+      field("discarded", &R::discarded));
 }
 
 }  // namespace keisei::telemetry

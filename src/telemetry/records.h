@@ -183,20 +183,21 @@ struct FrameRecord {
   std::int64_t begin_ns = 0;
   std::int64_t end_ns = 0;
   std::string setting{};  // «free», «held», «off», «on», «switch»: guard/training_impact.h
-  bool running = false;   // an evaluation could run in it, or had only just been stopped
+  bool running = false;   // an evaluation (or the load) could run in it, or had only just stopped
   bool burst = true;      // at full weight; else in the slack class
-  bool placebo = false;   // of the negative control: «on» is a name only
-  std::int64_t block = 0;        // 0: of none
-  std::int64_t slot = 0;         // 1 .. slots
-  std::int64_t slots = 0;        // of its block
-  double cap = 0;                // how much faster than the reference the block's hold-out may be
+  std::string control{};   // «nothing» or «load»: of a control, no evaluation runs; or empty
+  std::int64_t block = 0;  // 0: of none
+  std::int64_t slot = 0;   // 1 .. slots
+  std::int64_t slots = 0;  // of its block
+  double cap = 0;          // how much faster than the reference the block's hold-out may be
   std::int64_t planned_ns = 0;   // how long it was to be; it ends with the first tick after that
   std::int64_t measured_ns = 0;  // between the ticks next to its ends
   std::vector<std::int64_t> ticks{};    // in it, by telemetry::Phase
   std::vector<std::int64_t> units{};    // the same
   std::vector<std::int64_t> time_ns{};  // the same
-  double own_cpu = 0;                   // of the evaluations, in CPU seconds
-  double others_cpu = 0;                // of everybody else but the trainer, in CPU seconds
+  double own_cpu = 0;                   // of the evaluations and the load, in CPU seconds
+  double trainer_cpu = 0;               // of the trainer's process, in CPU seconds
+  double others_cpu = 0;                // of everybody else, in CPU seconds
   std::string discarded{};  // why it is not used, decided before its rate was looked at; or empty
 
   friend bool operator==(const FrameRecord&, const FrameRecord&) = default;

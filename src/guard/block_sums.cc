@@ -1,0 +1,64 @@
+#include "guard/block_sums.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace keisei::guard {
+
+double BlockSums::add(const ImpactBlock& block) {
+  double weight = 0;
+  double work = 0;  // in frames of the reference: what its error applies to
+  double on_loss = 0;
+  for (const OnFrame& frame : block.frames) {
+    weight += frame.weight;
+    work += frame.weight * std::min(1 - frame.loss, 1.0);
+    on_loss += frame.weight * frame.loss;
+    seconds_ += frame.seconds;
+  }
+  const double gain = *block.off_gain;
+  // The longer its frames, the less a hold-out may be off; what is too long for that is bounded
+  // alone.
+  const double drawn = std::min(work, static_cast<double>(BlockPlan::kMostSlots - 1));
+  const double slots = drawn + 1;
+  const double cap = std::min(block.cap, 1 / slots);
+  const double beyond = (work - drawn) * block.cap;
+  ++blocks_;
+  frames_ += static_cast<std::int64_t>(block.frames.size());
+  weight_ += weight;
+  const double loss = on_loss + work * gain;
+  loss_ += loss;
+  // Clipped on the far side too: a hold-out that stood still must not buy, nor cost, hours.
+  const double upper_gain = std::max(gain, -2 * cap);
+  const double upper_loss = on_loss + drawn * upper_gain + beyond;
+  if (gain > cap) {
+    ++wholly_lost_;
+  }
+  upper_loss_ += gain > cap ? std::max(upper_loss, weight) : upper_loss;
+  upper_.add(std::min(1.0, slots * std::min(upper_gain, cap)));
+  const double lower_gain = std::min(gain, 2 * cap);
+  const double lower_loss = on_loss + drawn * lower_gain - beyond;
+  lower_loss_ += gain < -cap ? std::min(lower_loss, 0.0) : lower_loss;
+  lower_.add(std::min(1.0, -slots * std::max(lower_gain, -cap)));
+  const double on_rate = 1 - on_loss / weight;
+  if (on_rate > 0 && gain > -1) {
+    log_ratio_ += std::log(on_rate / (1 + gain));
+    ++log_ratios_;
+  }
+  return loss;
+}
+
+BoundedShare BlockSums::share() const {
+  if (blocks_ == 0) {
+    return {.estimate = 0, .lower = 0, .upper = 1};
+  }
+  return {.estimate = loss_ / weight_,
+          .lower = (lower_loss_ - lower_.slack()) / weight_,
+          .upper = std::min(1.0, (upper_loss_ + upper_.slack()) / weight_)};
+}
+
+std::optional<double> BlockSums::log_ratio() const {
+  return log_ratios_ > 0 ? std::optional(log_ratio_ / static_cast<double>(log_ratios_))
+                         : std::nullopt;
+}
+
+}  // namespace keisei::guard
