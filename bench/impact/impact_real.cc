@@ -135,6 +135,10 @@ class Run {
     outcome.watching = (own_cpu() - own_before) / took;
     outcome.requests = requests_;
     for (const telemetry::FrameRecord& frame : frames_) {
+      if (!frame.control.empty()) {
+        outcome.watching -= frame.own_cpu / took;  // the known load is in this process
+        continue;
+      }
       const double at = static_cast<double>(frame.end_ns) * 1e-9;
       outcome.cpu += frame.own_cpu / took;
       outcome.cpu_second_half += at > took / 2 ? frame.own_cpu / (took / 2) : 0;
@@ -239,6 +243,12 @@ void print_certificate(const std::string& name, const RunOutcome& outcome) {
       median(latencies), outcome.cpu, outcome.cpu_second_half, 100 * outcome.watching,
       std::accumulate(impact.discarded.begin(), impact.discarded.end(), std::int64_t{0},
                       [](std::int64_t sum, const auto& entry) { return sum + entry.second; }));
+  const guard::PositiveControl& load = impact.positive_control;
+  fmt::print(
+      "{:<11} positive control: {} blocks, {:.1f} % [{:.1f}, {:.1f}] lost to a load of {:.1f} "
+      "CPUs; {:.2f} s charged for it\n",
+      "", load.blocks, 100 * load.loss.estimate, 100 * load.loss.lower, 100 * load.loss.upper,
+      load.load_cpus, load.lost_s);
 }
 
 /// True where the promise was kept.
