@@ -131,7 +131,9 @@ std::string evaluation_line(const telemetry::EvaluationRecord& record) {
     line += "  because " + record.cause;
   }
   for (const auto& step : record.degradation) {
-    line += fmt::format("  {}: {}", step.level, step.cause);
+    if (step.level != "full") {  // that it ended goes without saying
+      line += fmt::format("  {}: {}", step.level, step.cause);
+    }
   }
   return line;
 }

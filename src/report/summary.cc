@@ -118,7 +118,9 @@ std::string outcome_text(const EvaluationRecord& record) {
   std::string text = record.enforcement ? record.outcome : record.outcome + " (ENFORCEMENT OFF)";
   text += record.cause.empty() ? "" : ": " + record.cause;
   for (const auto& step : record.degradation) {
-    text += fmt::format("; {} ({})", step.level, step.cause);
+    if (step.level != "full") {  // that it ended goes without saying
+      text += fmt::format("; {} ({})", step.level, step.cause);
+    }
   }
   return text;
 }

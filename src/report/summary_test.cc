@@ -108,10 +108,11 @@ TEST(Summary, SaysThatGamesAreMissing) {
 TEST(Summary, SaysHowManyGamesWereAskedForAndWhyFewerWerePlayed) {
   RunHistory run = history();
   run.evaluations[0].games_asked = 80;
-  run.evaluations[0].degradation = {{.level = "fewer_games", .cause = "load 9"}};
+  run.evaluations[0].degradation = {{.level = "fewer_games", .cause = "load 9"},
+                                    {.level = "full", .cause = "the pressure is over"}};
   const std::string text = render(run, Format::Text);
   EXPECT_THAT(text, HasSubstr("20 of 80"));
-  EXPECT_THAT(text, HasSubstr("Finished; fewer_games (load 9)"));
+  EXPECT_THAT(text, HasSubstr("Finished; fewer_games (load 9)\n"));
 }
 
 TEST(Summary, KeepsControlCharactersAwayFromTheTerminal) {
