@@ -281,16 +281,22 @@ bool run_case(const std::string& name, const Settings& settings) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  for (int i = 1; i + 1 < argc; i += 2) {
+  for (int i = 1; i < argc; i += 2) {
     const std::string_view option = argv[i];
+    const char* value = i + 1 < argc ? argv[i + 1] : "";
     if (option == "--seconds") {
-      settings.seconds = std::max(1.0, std::atof(argv[i + 1]));
+      settings.seconds = std::max(1.0, std::atof(value));
     } else if (option == "--baseline") {
-      settings.baseline = std::max(1.0, std::atof(argv[i + 1]));
+      settings.baseline = std::max(1.0, std::atof(value));
     } else if (option == "--trainer-threads") {
-      settings.trainer_threads = std::max(1, std::atoi(argv[i + 1]));
+      settings.trainer_threads = std::max(1, std::atoi(value));
     } else if (option == "--case") {
-      settings.cases.emplace_back(argv[i + 1]);
+      settings.cases.emplace_back(value);
+    } else {
+      fmt::print(stderr,
+                 "usage: impact_real [--seconds S] [--baseline S] [--trainer-threads N] [--case "
+                 "NAME]...\n");
+      return 2;
     }
   }
   if (settings.cases.empty()) {
