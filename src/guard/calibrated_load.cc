@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <system_error>
 #include <thread>
 
+#include "base/clock.h"
+
 namespace keisei::guard {
 namespace {
 
+constexpr std::chrono::seconds kLongest{10};
 constexpr int kRounds = 100'000;  // between two looks at the order: less than 0.1 ms
 
 std::int64_t thread_ns() {
@@ -27,7 +31,8 @@ struct CalibratedLoad::Shared {
 
   static void count(const std::shared_ptr<Shared>& shared, std::int64_t generation) {
     std::int64_t told = 0;
-    while (shared->generation.load() == generation) {
+    const MonotonicTime end = MonotonicClock::now() + kLongest;
+    while (shared->generation.load() == generation && MonotonicClock::now() < end) {
       for (int i = 0; i < kRounds; ++i) {
         asm volatile("" : : "r"(i));
       }

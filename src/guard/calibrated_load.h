@@ -13,7 +13,8 @@ class CalibratedLoad {
   CalibratedLoad(const CalibratedLoad&) = delete;
   CalibratedLoad& operator=(const CalibratedLoad&) = delete;
 
-  /// Nothing where it runs already. Where the system refuses a thread it runs with fewer.
+  /// For ten seconds at most: nobody forgets it. Nothing where it runs already. Where the system
+  /// refuses a thread it runs with fewer.
   void start();
   /// At once: its threads end as soon as they are scheduled again, and nobody waits for them.
   void stop();

@@ -36,14 +36,14 @@ std::string critical_path(const ImpactEstimate& impact) {
 }
 
 std::string positive_text(const PositiveControl& control) {
-  if (control.blocks == 0) {
+  if (control.attempts == 0) {
     return "-   not run: it needs two minutes of training, and time in which nothing is evaluated";
   }
   return fmt::format("{}   {} blocks beside a load of {:.1f} CPUs: {}", share_text(control.loss),
                      control.blocks, control.load_cpus,
-                     control.detected()                              ? "seen"
-                     : control.blocks < PositiveControl::kMostBlocks ? "not seen yet"
-                                                                     : "not seen");
+                     control.detected()                                ? "seen"
+                     : control.attempts < PositiveControl::kMostBlocks ? "not seen yet"
+                                                                       : "not seen");
 }
 
 std::int64_t discarded_of(const ImpactEstimate& impact) {
@@ -91,7 +91,9 @@ std::string to_json(const ImpactCertificate& certificate) {
       {"positive_control",
        {{"blocks", impact.positive_control.blocks},
         {"loss", share_json(impact.positive_control.loss)},
+        {"attempts", impact.positive_control.attempts},
         {"load_cpus", impact.positive_control.load_cpus},
+        {"trainer_cpus", impact.positive_control.trainer_cpus},
         {"trainer_cpu_loss", impact.positive_control.trainer_cpu_loss
                                  ? Json(*impact.positive_control.trainer_cpu_loss)
                                  : nullptr},

@@ -175,9 +175,11 @@ bool ImpactController::over(const ImpactObservation& seen) const {
 /// What happened in the middle of a stretch and does not wait for its end.
 void ImpactController::cut_short(const ImpactObservation& seen) {
   Stretch& now = *stretch_;
-  const bool waits = now.setting == setting::kFree || !now.control.empty();
+  const bool is_slot = now.setting != setting::kSwitch;
+  const bool waits = now.setting == setting::kFree || (!now.control.empty() && is_slot);
+  const bool in_the_way = load_ && is_slot && !leaves_time_to_load(seen);
   const bool vanished = now.setting == setting::kOn && now.control.empty() && seen.demand == 0;
-  if ((waits && seen.demand > 0) || vanished) {
+  if ((waits && seen.demand > 0) || vanished || in_the_way) {
     now.cut = now.cut || seen.now < now.due;
     now.due = std::min(now.due, seen.now);
   }
@@ -247,6 +249,10 @@ void ImpactController::close(const ImpactObservation& seen) {
                     .own_cpu = seen.own_cpu - ended.own_cpu,
                     .trainer_cpu = seen.trainer_cpu - ended.trainer_cpu,
                     .others_cpu = seen.others_cpu - ended.others_cpu};
+  if (ended.unpaced && ended.control == control::kLoad) {  // it is the evaluation's time
+    frame.control.clear();
+    frame.block = 0;
+  }
   take_progress(ended.reading, ticked ? *seen.progress : ended.reading, frame);
   if (end <= ended.begin) {
     return;  // of no length: two ticks within the clock's grain
@@ -305,7 +311,7 @@ void ImpactController::next_without_demand(const ImpactObservation& seen) {
   if (run_) {
     return stop_running(seen);
   }
-  if (!control_block_ && may_load()) {
+  if (!control_block_ && may_load(seen)) {
     control_block_ = make_block(control::kLoad);
     return next_with_load(seen);
   }
@@ -325,16 +331,24 @@ void ImpactController::next_without_demand(const ImpactObservation& seen) {
 
 /// Late, and with much credit: it is no reason to keep an evaluation waiting. Once begun, until the
 /// credit is spent.
-bool ImpactController::may_load() const {
+bool ImpactController::may_load(const ImpactObservation& seen) const {
+  if (!leaves_time_to_load(seen)) {
+    return false;
+  }
   const ImpactEstimate known = impact_.estimate();
   const bool ready = known.control_blocks >= kControlFirst && known.training_s >= kLoadAfter;
   const bool begun = known.positive_control.blocks > 0;
   return ready && impact_.wants_load() && (begun ? affordable() : budget_.credit() >= kLoadCredit);
 }
 
+/// Whoever waits for credit is not to find it spent, and without progress nothing is seen.
+bool ImpactController::leaves_time_to_load(const ImpactObservation& seen) {
+  return seen.demand == 0 && !seen.waiting && !seen.unpaced && !blind(seen);
+}
+
 void ImpactController::next_with_load(const ImpactObservation& seen) {
   const bool on = control_block_->next != control_block_->hold_out;
-  if (on && !affordable()) {
+  if (!leaves_time_to_load(seen) || (on && !affordable())) {
     control_block_.reset();
     return run_ ? stop_running(seen) : begin({.setting = setting::kFree}, seen, kFreeFrame);
   }
@@ -347,10 +361,9 @@ void ImpactController::next_with_load(const ImpactObservation& seen) {
 void ImpactController::start_running(const ImpactObservation& seen, bool load) {
   run_ = true;
   load_ = load;
-  burst_ = burst_ || load;
   begin({.setting = setting::kSwitch,
          .running = true,
-         .burst = burst_,
+         .burst = load_ || burst_,
          .control = load ? control::kLoad : ""},
         seen, washout_s());
 }
@@ -359,7 +372,7 @@ void ImpactController::stop_running(const ImpactObservation& seen) {
   run_ = false;
   begin({.setting = setting::kSwitch,
          .running = true,
-         .burst = burst_,
+         .burst = load_ || burst_,
          .control = load_ ? control::kLoad : ""},
         seen, washout_s());
   load_ = false;
@@ -411,7 +424,7 @@ void ImpactController::begin_slot(std::optional<Block>& open, const ImpactObserv
   const bool on = block.next != block.hold_out;
   begin({.setting = on ? setting::kOn : setting::kOff,
          .running = on && block.control != control::kNothing,
-         .burst = burst_,
+         .burst = load_ || burst_,
          .control = block.control,
          .slot = {block.id, block.next, block.slots, block.cap}},
         seen, frame_s());

@@ -20,7 +20,8 @@ namespace keisei::guard {
 struct ImpactObservation {
   MonotonicTime now;
   std::optional<telemetry::StepClockReading> progress;  ///< nothing: it cannot be read
-  int demand = 0;  ///< evaluations that run, or wait for their start
+  int demand = 0;        ///< evaluations that run, or wait for their start
+  bool waiting = false;  ///< one waits for credit
   /// Evaluations ran since the last look that nobody could stop: enforcement is off.
   bool unpaced = false;
   double own_cpu = 0;      ///< of all evaluations and the load so far
@@ -130,7 +131,8 @@ class ImpactController {
   void start_running(const ImpactObservation& seen, bool load);
   void stop_running(const ImpactObservation& seen);
   void hold(const ImpactObservation& seen);
-  [[nodiscard]] bool may_load() const;
+  [[nodiscard]] bool may_load(const ImpactObservation& seen) const;
+  [[nodiscard]] static bool leaves_time_to_load(const ImpactObservation& seen);
   [[nodiscard]] bool affordable() const;
   [[nodiscard]] bool chooses_burst(bool can_slack) const;
   [[nodiscard]] std::chrono::nanoseconds silence_limit(telemetry::Phase phase) const;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <set>
 
 namespace keisei::guard {
@@ -25,6 +26,8 @@ class World {
   bool lies = false;  // it reports the progress that it makes when nothing is beside it
   double step_s = 0.005;
   int demand = 1;
+  bool waiting = false;
+  bool unpaced = false;
   bool can_slack = true;
   bool ticks = true;
   bool readable = true;
@@ -56,6 +59,8 @@ class World {
     order = controller.observe({.now = now_,
                                 .progress = readable ? std::optional(progress) : std::nullopt,
                                 .demand = demand,
+                                .waiting = waiting,
+                                .unpaced = unpaced,
                                 .own_cpu = own_cpu_,
                                 .trainer_cpu = trainer_cpu_,
                                 .others_cpu = others_cpu_,
@@ -343,6 +348,53 @@ TEST(ImpactController, TheLoadStandsBackAndNeverRunsWithAnEvaluation) {
   EXPECT_GT(world.loaded_s, 0);
   EXPECT_FALSE(world.both_ran);
   EXPECT_LT(true_loss(world), 0.05);
+}
+
+TEST(ImpactController, TheLoadNeverSpendsWhatAnEvaluationSavesNorRunsUnseen) {
+  for (const auto hinder :
+       {+[](World& world) { world.waiting = true; }, +[](World& world) { world.unpaced = true; },
+        +[](World& world) { world.readable = false; }}) {
+    World world;
+    world.demand = 0;
+    while (!world.order.load) {
+      world.go_on(0.01);
+    }
+    hinder(world);
+    world.go_on(1);
+    const double loaded = world.loaded_s;
+    world.go_on(300);
+    EXPECT_EQ(world.loaded_s, loaded);
+  }
+}
+
+TEST(ImpactController, TheLoadGivesUpWhereItsBlocksComeToNothing) {
+  World world;
+  world.demand = 0;
+  world.others = [&world] { return world.order.load ? 0.0 : 0.5; };  // it takes it from them
+  world.go_on(3000);
+  const double loaded = world.loaded_s;
+  EXPECT_GT(loaded, 1);
+  world.go_on(600);
+  EXPECT_EQ(world.loaded_s, loaded);
+}
+
+TEST(ImpactController, TheLoadLeavesTheClassOfAnOpenBlockAlone) {
+  World world;
+  world.burst_loss = 0.5;
+  for (int i = 0; i < 3000; ++i) {
+    world.demand = world.order.load || i % 50 < 10 ? 1 : 0;
+    world.go_on(0.13);
+  }
+  std::map<std::int64_t, std::set<bool>> classes;
+  for (const FrameRecord& frame : world.frames) {
+    if (frame.setting == setting::kOn && frame.control.empty()) {
+      classes[frame.block].insert(frame.burst);
+    }
+  }
+  EXPECT_GT(world.loaded_s, 0);
+  for (const auto& [block, bursts] : classes) {
+    EXPECT_EQ(bursts.size(), 1) << block;
+  }
 }
 
 TEST(ImpactController, WhoReportsNoLossBesideTheLoadProvesNothing) {

@@ -13,8 +13,9 @@ constexpr TrialPlan kPlan = {.limit = 0.99,  // nothing of it is anybody's train
                              .always_slack = true,
                              .warm_up = 50ms,
                              .alone = 850ms,  // four frames for the reference
-                             .beside = 1300ms};
+                             .beside = 1600ms};
 constexpr double kIsolates = 0.1;
+constexpr std::int64_t kFewestBlocks = 2;
 
 }  // namespace
 
@@ -23,7 +24,7 @@ Isolation isolation_of(const TrialEvidence& evidence) {
     return {std::nullopt, "not tested: " + evidence.trouble, evidence.interrupted};
   }
   const ImpactEstimate& impact = evidence.impact;
-  if (impact.blocks == 0) {
+  if (impact.blocks < kFewestBlocks) {
     return {std::nullopt, "not tested: other processes kept the processors busy", false};
   }
   const double loss = std::clamp(impact.while_running.estimate, 0.0, 1.0);

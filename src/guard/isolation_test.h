@@ -18,7 +18,7 @@ struct Isolation {
 /// Pure.
 [[nodiscard]] Isolation isolation_of(const TrialEvidence& evidence);
 
-/// Blocks for about two seconds, and uses every core: before the training begins.
+/// Blocks for about 2.5 s, and uses every core: before the training begins.
 [[nodiscard]] Isolation test_isolation();
 
 }  // namespace keisei::guard

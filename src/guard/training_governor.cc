@@ -224,6 +224,7 @@ ImpactObservation TrainingGovernor::observe() {
                          .progress = std::nullopt,
                          .demand = static_cast<int>(trees_.size()) + starting_ + (ready_ ? 1 : 0),
                          .unpaced = std::exchange(was_unpaced_, unpaced_ > 0) || unpaced_ > 0};
+  seen.waiting = asked_ && seen.now - *asked_ < kAsksOften;
   read_cpu(seen);
   seen.can_slack =
       std::ranges::all_of(trees_, [](const Watched& watched) { return watched.tree->can_slack(); });

@@ -20,10 +20,12 @@ constexpr double kLargestCap = 0.5;
 constexpr double kLargestGain = 0.5;    // of an on-frame: what is faster is not believed
 constexpr double kLeastBusy = 0.5;      // share of a frame in which training was not idle
 constexpr double kContradiction = 0.2;  // share of its CPU time that nobody loses unnoticed
-constexpr double kMostSilence = 0.5;    // share of the time without progress, in a certificate
-constexpr double kGuessFrames = 4;      // that a guess counts for
-constexpr double kBurstGuess = 0.5;     // two threads on two cores take half from each other
-constexpr double kSlackGuess = 0.25;    // what a barrier costs beside one idle-class thread
+constexpr double kTellingCpus = 0.2;    // that a trainer uses at least, for that share to tell
+constexpr std::int64_t kTellingBlocks = 20;
+constexpr double kMostSilence = 0.5;  // share of the time without progress, in a certificate
+constexpr double kGuessFrames = 4;    // that a guess counts for
+constexpr double kBurstGuess = 0.5;   // two threads on two cores take half from each other
+constexpr double kSlackGuess = 0.25;  // what a barrier costs beside one idle-class thread
 
 }  // namespace
 
@@ -117,6 +119,7 @@ void TrainingImpact::open_block(const FrameRecord& frame) {
     open->id = frame.block;
     open->seen.cap = frame.cap;
     open->control = frame.control;
+    load_attempts_ += frame.control == control::kLoad ? 1 : 0;
     open->reference = reference_;
   }
 }
@@ -264,7 +267,8 @@ BlockPlan TrainingImpact::plan() const {
 void TrainingImpact::count_load(const FrameRecord& frame, const Judged& judged) {
   const double length = static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
   if (frame.running) {
-    load_lost_s_ += length * (judged.rate ? std::clamp(1 - *judged.rate, 0.0, 1.0) : 1);
+    const bool seen = judged.rate && judged.discarded.empty();
+    load_lost_s_ += length * (seen ? std::clamp(1 - *judged.rate, 0.0, 1.0) : 1);
   }
   if (frame.block != 0 && judged.rate && judged.discarded.empty()) {
     CpuSums& sums = frame.running ? load_on_ : load_off_;
@@ -275,11 +279,15 @@ void TrainingImpact::count_load(const FrameRecord& frame, const Judged& judged) 
 }
 
 bool TrainingImpact::wants_load() const {
-  return load_.blocks() < PositiveControl::kMostBlocks && !positive_control().detected();
+  return load_attempts_ < PositiveControl::kMostBlocks && !positive_control().detected();
 }
 
 PositiveControl TrainingImpact::positive_control() const {
   PositiveControl control{.blocks = load_.blocks(), .loss = load_.share(), .lost_s = load_lost_s_};
+  control.attempts = load_attempts_;
+  if (load_off_.seconds > 0) {
+    control.trainer_cpus = load_off_.trainer / load_off_.seconds;
+  }
   if (load_on_.seconds > 0) {
     control.load_cpus = load_on_.load / load_on_.seconds;
   }
@@ -291,24 +299,27 @@ PositiveControl TrainingImpact::positive_control() const {
 }
 
 bool PositiveControl::contradicts() const {
-  return blocks >= kMostBlocks && !detected() && trainer_cpu_loss.value_or(0) > kContradiction;
+  const double lost_cpu = trainer_cpu_loss.value_or(0);
+  return attempts >= kMostBlocks && blocks >= kTellingBlocks && !detected() &&
+         trainer_cpus > kTellingCpus && lost_cpu > kContradiction && loss.estimate < lost_cpu / 2;
 }
 
 void TrainingImpact::conclude(ImpactEstimate& all) const {
   if (training_s_ <= 0 || silent_s_ > kMostSilence * training_s_) {
     all.reason = fmt::format("the training has reported no progress in {:.0f} of {:.0f} s",
                              silent_s_, training_s_);
-  } else if (all.positive_control.contradicts()) {
-    all.reason = fmt::format(
-        "its progress does not measure its work: a load of {:.1f} CPUs took {:.0f} % of its CPU "
-        "time, and it reports no loss",
-        all.positive_control.load_cpus, 100 * *all.positive_control.trainer_cpu_loss);
-  } else if (all.amortised.upper < options_.limit) {
-    all.verdict = ImpactVerdict::Within;
   } else if (all.amortised.lower >= options_.limit) {
     all.verdict = ImpactVerdict::Exceeded;
     all.reason =
         fmt::format("at least {:.2f} % of the training was lost", 100 * all.amortised.lower);
+  } else if (all.positive_control.contradicts()) {
+    all.reason = fmt::format(
+        "its progress does not measure its work: a load of {:.1f} CPUs took {:.0f} % of its CPU "
+        "time, and it reports {:.0f} % of loss",
+        all.positive_control.load_cpus, 100 * *all.positive_control.trainer_cpu_loss,
+        100 * all.positive_control.loss.estimate);
+  } else if (all.amortised.upper < options_.limit) {
+    all.verdict = ImpactVerdict::Within;
   } else {
     all.reason = fmt::format(
         "{} blocks bound the loss by {:.2f} % of {:.0f} s of training; evaluations ran for {:.1f} "

@@ -79,6 +79,8 @@ struct PositiveControl {
   std::int64_t blocks = 0;
   BoundedShare loss;                         ///< as the training's progress shows it
   double load_cpus = 0;                      ///< that the load used
+  double trainer_cpus = 0;                   ///< that the trainer used without it
+  std::int64_t attempts = 0;                 ///< blocks that were begun
   std::optional<double> trainer_cpu_loss{};  ///< share of its CPU time that the trainer lost
   double lost_s = 0;                         ///< of the training; in what is charged
 
@@ -216,6 +218,7 @@ class TrainingImpact {
   CpuSums load_on_;
   CpuSums load_off_;
   double load_lost_s_ = 0;
+  std::int64_t load_attempts_ = 0;
 };
 
 }  // namespace keisei::guard

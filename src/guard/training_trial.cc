@@ -56,15 +56,10 @@ class TrainingTrial {
       if (thrown) {
         evidence_.trouble = "a library failed";
         end_all();
+        signals_.cancel();
       }
     };
-    signals_.async_wait([this](const boost::system::error_code& cancelled, int) {
-      if (!cancelled) {
-        evidence_.trouble = "interrupted";
-        evidence_.interrupted = true;
-        end_all();
-      }
-    });
+    watch_signals();
     asio::co_spawn(loop_, train(), on_end);
     asio::co_spawn(loop_, observe(), on_end);
     loop_.run();
@@ -73,6 +68,22 @@ class TrainingTrial {
   }
 
  private:
+  /// Until all has ended: none may be lost while the trees go.
+  void watch_signals() {
+    signals_.async_wait([this](const boost::system::error_code& cancelled, int) {
+      if (!cancelled) {
+        evidence_.trouble = "interrupted";
+        evidence_.interrupted = true;
+        end_all();
+        watch_signals();
+      }
+    });
+  }
+  void end_one() {
+    if (--running_ == 0) {
+      signals_.cancel();
+    }
+  }
   /// keisei-attack ends by itself soon after.
   [[nodiscard]] std::chrono::milliseconds training_time() const {
     return plan_.warm_up + plan_.alone + plan_.beside + kSpare;
@@ -93,13 +104,21 @@ class TrainingTrial {
                       run.record.cause, run.stderr_tail);
       end_all();
     }
+    end_one();
   }
 
   asio::awaitable<void> observe() {
     co_await pass(plan_.warm_up);
+    if (over_) {
+      co_return;
+    }
     governor_.watch(std::move(*reader_of(clock_)));
     evidence_.rate_before = co_await rate_over(plan_.alone);
-    asio::co_spawn(loop_, ask(), [](const std::exception_ptr&) {});
+    if (over_) {
+      co_return;
+    }
+    ++running_;
+    asio::co_spawn(loop_, ask(), [this](const std::exception_ptr&) { end_one(); });
     evidence_.rate_beside = co_await rate_over(plan_.beside);
     end_all();
   }
@@ -139,7 +158,6 @@ class TrainingTrial {
     training_control_.cancel(Outcome::Cancelled, "the attack is over");
     governor_.stop();
     timer_.cancel();
-    signals_.cancel();
   }
 
   ProvingGround& ground_;
@@ -156,6 +174,7 @@ class TrainingTrial {
   RunControl control_;
   TrialEvidence evidence_;
   bool over_ = false;
+  int running_ = 1;  // the training and whoever asks for evaluations
 };
 
 }  // namespace
