@@ -1,7 +1,7 @@
 // What evaluations cost a training that uses every core, by the certificate and by an outside
 // check.
 //
-//   impact_real [--seconds S] [--baseline S] [--trainer-threads N] [--case NAME]...
+//   impact_real [--seconds S] [--segment S] [--rest S] [--trainer-threads N] [--case NAME]...
 //
 // Cases, each requested again and again without a pause, down the production road:
 //   evaluation   20 games of a b2c32 network against `random`, keisei-worker
@@ -12,8 +12,11 @@
 //   unguarded    the two burning threads without the training's protection
 //   minute       the evaluation, requested once a minute
 //   one          one burning thread; for --trainer-threads 1, which leaves it a core
-// Per case: S seconds with evaluations, between two halves of a baseline without, each beside a
-// fresh training. Prints the loss by the two rates, the certificate, how much CPU time the
+// Per case one training, beside which segments with evaluations (S seconds in all) and rests
+// without take turns. In a rest nobody watches either, and the account stands still: no credit is
+// earned in it. The outside check holds the training's rate in each segment against its rate in the
+// rests before and after it, so that a machine that grows slower or faster does not count as a
+// loss. Prints that loss with its standard error, the certificate, how much CPU time the
 // evaluations had (in the second half too), and what watching cost. Exit 3 where a guarded case
 // loses 5 % or more.
 #include <fmt/format.h>
@@ -53,8 +56,9 @@ using namespace std::chrono_literals;
 namespace asio = boost::asio;
 
 struct Settings {
-  double seconds = 600;
-  double baseline = 120;  // seconds
+  double seconds = 600;  // with evaluations
+  double segment = 40;   // seconds
+  double rest = 15;      // seconds
   int trainer_threads = static_cast<int>(std::thread::hardware_concurrency());
   std::vector<std::string> cases = {};
 };
@@ -65,9 +69,19 @@ struct Requests {
   std::vector<double> latencies = {};
 };
 
+/// What the training did in a stretch of time.
+struct Stretch {
+  double seconds = 0;
+  std::uint64_t steps = 0;
+
+  [[nodiscard]] double rate() const { return static_cast<double>(steps) / seconds; }
+};
+
 struct RunOutcome {
-  double rate = 0;  // steps per second
-  double cpu = 0;   // of evaluations, cores
+  std::vector<Stretch> rests = {};     // one more than segments
+  std::vector<Stretch> segments = {};  // with evaluations
+  std::vector<Stretch> standing = {};  // of each segment, the frames in which nothing ran
+  double cpu = 0;                      // of evaluations, cores
   double cpu_second_half = 0;
   double watching = 0;  // this process, cores
   Requests requests = {};
@@ -97,54 +111,40 @@ guard::GuardedCommand adversary(const std::string& name) {
   return command;
 }
 
-/// One run: a loop, a manager, and whoever asks it without a pause until the time is up.
+/// One case: a training, a loop, a manager, and whoever asks it without a pause in the segments.
 class Run {
  public:
-  Run(std::string name, double length)
-      : name_(std::move(name)), length_(length), governor_(loop_.get_executor(), options()) {}
-
-  RunOutcome go(int trainer_threads) {
-    testing_support::BusyTrainer trainer(trainer_threads);
-    std::this_thread::sleep_for(500ms);
-    const double own_before = own_cpu();
-    const bool guarded = name_ != "unguarded" && name_ != "none";
-    if (guarded) {
-      governor_.watch(trainer.reader());
-    }
+  Run(std::string name, const Settings& settings)
+      : name_(std::move(name)),
+        settings_(settings),
+        trainer_(settings.trainer_threads),
+        governor_(loop_.get_executor(), options()) {
+    const bool guarded = name_ != "unguarded";
     manager_.emplace(loop_.get_executor(),
                      guard::EvaluationLimits{.max_concurrent = 1, .timeout = 20s, .processes = 64},
                      guard::EvaluationPerformanceSLA{}, std::filesystem::path{},
                      guard::HostView{.pressure = {.longest_deferral = 1h},
                                      .gpu = {},
                                      .training = guarded ? &governor_ : nullptr});
-    const std::uint64_t before = trainer.steps();
-    const MonotonicTime begin = MonotonicClock::now();
-    asio::steady_timer end(loop_, begin + std::chrono::nanoseconds(std::llround(length_ * 1e9)));
-    end.async_wait([this](const boost::system::error_code&) {
-      over_ = true;
-      control_.cancel(guard::Outcome::Cancelled, "the run is over");
-    });
-    if (name_ != "none") {
-      asio::co_spawn(loop_, ask(), [this](const std::exception_ptr&) { governor_.stop(); });
+  }
+
+  RunOutcome go() {
+    const double length = name_ == "one"      ? settings_.seconds
+                          : name_ == "minute" ? std::max(settings_.segment, 150.0)
+                                              : settings_.segment;
+    std::this_thread::sleep_for(1s);
+    rest();
+    double left = settings_.seconds;
+    while (left > 0) {
+      segment(std::min(length, left), left <= settings_.seconds / 2);
+      left -= length;
+      rest();
     }
-    RunOutcome outcome;
-    // The evaluation that the end found at work is the training's loss as well.
-    loop_.run();
-    const double took = seconds(MonotonicClock::now() - begin);
-    outcome.rate = static_cast<double>(trainer.steps() - before) / took;
-    outcome.watching = (own_cpu() - own_before) / took;
-    outcome.requests = requests_;
-    for (const telemetry::FrameRecord& frame : frames_) {
-      if (!frame.control.empty()) {
-        outcome.watching -= frame.own_cpu / took;  // the known load is in this process
-        continue;
-      }
-      const double at = static_cast<double>(frame.end_ns) * 1e-9;
-      outcome.cpu += frame.own_cpu / took;
-      outcome.cpu_second_half += at > took / 2 ? frame.own_cpu / (took / 2) : 0;
-    }
-    outcome.impact = governor_.controller().impact().estimate();
-    return outcome;
+    outcome_.cpu /= with_s_;
+    outcome_.cpu_second_half /= second_half_s_;
+    outcome_.watching /= with_s_;
+    outcome_.impact = governor_.controller().impact().estimate();
+    return outcome_;
   }
 
  private:
@@ -153,6 +153,75 @@ class Run {
     getrusage(RUSAGE_SELF, &usage);
     return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
            static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+  }
+
+  /// What the training does while `passes` does something.
+  template <typename Passing>
+  Stretch observe(Passing passes) {
+    const std::uint64_t before = trainer_.steps();
+    const MonotonicTime begin = MonotonicClock::now();
+    passes();
+    return {.seconds = seconds(MonotonicClock::now() - begin), .steps = trainer_.steps() - before};
+  }
+
+  void rest() {
+    std::this_thread::sleep_for(500ms);  // what an evaluation leaves behind is neither's
+    outcome_.rests.push_back(observe(
+        [&] { std::this_thread::sleep_for(std::chrono::duration<double>(settings_.rest)); }));
+  }
+
+  void segment(double length, bool second_half) {
+    over_ = false;
+    frames_.clear();
+    control_.emplace();
+    const double own_before = own_cpu();
+    asio::steady_timer end(loop_);
+    const Stretch stretch = observe([&] {
+      if (name_ != "unguarded") {
+        governor_.watch(trainer_.reader());
+      }
+      end.expires_after(std::chrono::nanoseconds(std::llround(length * 1e9)));
+      end.async_wait([this](const boost::system::error_code&) {
+        over_ = true;
+        control_->cancel(guard::Outcome::Cancelled, "the segment is over");
+      });
+      asio::co_spawn(loop_, ask(), [this](const std::exception_ptr& error) {
+        KEISEI_CHECK(!error, "an exception ended the requests");
+        governor_.stop();
+      });
+      loop_.restart();
+      loop_.run();  // the evaluation that the end found at work is the training's loss as well
+    });
+    outcome_.segments.push_back(stretch);
+    count(stretch.seconds, own_cpu() - own_before, second_half);
+  }
+
+  void count(double took, double own, bool second_half) {
+    outcome_.watching += own;
+    with_s_ += took;
+    double evaluations = 0;
+    Stretch standing;
+    for (const telemetry::FrameRecord& frame : frames_) {
+      if (frame.control.empty()) {
+        evaluations += frame.own_cpu;
+      } else {
+        outcome_.watching -= frame.own_cpu;  // the known load is in this process
+      }
+    }
+    for (const telemetry::FrameRecord& frame : frames_) {
+      if (!frame.running && frame.discarded.empty()) {
+        standing.seconds += static_cast<double>(frame.measured_ns) * 1e-9;
+        for (const std::int64_t ticks : frame.ticks) {
+          standing.steps += static_cast<std::uint64_t>(ticks);
+        }
+      }
+    }
+    outcome_.standing.push_back(standing);
+    outcome_.cpu += evaluations;
+    if (second_half) {
+      outcome_.cpu_second_half += evaluations;
+      second_half_s_ += took;
+    }
   }
 
   guard::TrainingGovernor::Options options() {
@@ -170,7 +239,7 @@ class Run {
                                                        : name_;
     while (!over_) {
       const guard::GuardedRun run =
-          co_await manager_->run_evaluation_with_safeguards(adversary(program), control_);
+          co_await manager_->run_evaluation_with_safeguards(adversary(program), *control_);
       take(run.record.latency_ms);
       KEISEI_CHECK(run.record.outcome != guard::Outcome::StartFailed, "{}", run.record.cause);
     }
@@ -191,6 +260,9 @@ class Run {
       if (name_ == "minute") {
         pause.expires_at(next);
         co_await pause.async_wait(asio::use_awaitable);
+        if (over_) {
+          break;
+        }
       }
       auto snapshot = net::Snapshot::from_fd(net::seal_weights(spec, 1, weights).value());
       auto record = co_await evaluations.evaluate_current_agent(std::move(*snapshot));
@@ -201,18 +273,21 @@ class Run {
   }
 
   void take(double latency_ms) {
-    ++requests_.ended;
-    requests_.latencies.push_back(latency_ms);
+    ++outcome_.requests.ended;
+    outcome_.requests.latencies.push_back(latency_ms);
   }
 
   std::string name_;
-  double length_;
+  Settings settings_;
+  testing_support::BusyTrainer trainer_;
   asio::io_context loop_{1};
   guard::TrainingGovernor governor_;
   std::optional<guard::EvaluationPerformanceManager> manager_;
-  guard::RunControl control_;
-  Requests requests_;
+  std::optional<guard::RunControl> control_;  // of a segment
   std::vector<telemetry::FrameRecord> frames_;
+  RunOutcome outcome_;
+  double with_s_ = 0;
+  double second_half_s_ = 0;
   bool over_ = false;
 };
 
@@ -251,25 +326,58 @@ void print_certificate(const std::string& name, const RunOutcome& outcome) {
       load.load_cpus, load.lost_s);
 }
 
+struct OutsideLoss {
+  double mean = 0;  // of the rate, over all segments
+  double standard_error = 0;
+};
+
+/// Of `stretches`, each against the rests around it.
+OutsideLoss outside_loss(const RunOutcome& outcome, const std::vector<Stretch>& stretches) {
+  std::vector<double> losses;
+  double weight = 0;
+  OutsideLoss loss;
+  for (std::size_t i = 0; i < stretches.size(); ++i) {
+    if (stretches[i].seconds <= 0) {
+      continue;
+    }
+    const double without = (outcome.rests[i].rate() + outcome.rests[i + 1].rate()) / 2;
+    losses.push_back(1 - stretches[i].rate() / without);
+    loss.mean += losses.back() * stretches[i].seconds;
+    weight += stretches[i].seconds;
+  }
+  loss.mean /= weight;
+  double squares = 0;
+  for (const double one : losses) {
+    squares += (one - loss.mean) * (one - loss.mean);
+  }
+  const auto count = static_cast<double>(losses.size());
+  loss.standard_error = count > 1 ? std::sqrt(squares / (count * (count - 1))) : NAN;
+  return loss;
+}
+
 /// True where the promise was kept.
 bool run_case(const std::string& name, const Settings& settings) {
-  const auto rate_without = [&] {
-    return Run("none", settings.baseline / 2).go(settings.trainer_threads).rate;
-  };
-  const double before = rate_without();
-  const RunOutcome with = Run(name, settings.seconds).go(settings.trainer_threads);
-  const double after = rate_without();
-  const double without = (before + after) / 2;
-  const double loss = 1 - with.rate / without;
+  const RunOutcome outcome = Run(name, settings).go();
+  const OutsideLoss loss = outside_loss(outcome, outcome.segments);
   const bool guarded = name != "unguarded";
   const bool kept =
-      !guarded || (with.impact.verdict == guard::ImpactVerdict::Within && loss < 0.05);
+      !guarded || (outcome.impact.verdict == guard::ImpactVerdict::Within && loss.mean < 0.05);
   if (guarded) {
-    print_certificate(name, with);
+    print_certificate(name, outcome);
+    const OutsideLoss left = outside_loss(outcome, outcome.standing);
+    fmt::print(
+        "{:<11} while evaluations stand still: {:.2f} % below the rests, standard error {:.2f}\n",
+        "", 100 * left.mean, 100 * left.standard_error);
   }
+  std::vector<double> rests;
+  for (const Stretch& rest : outcome.rests) {
+    rests.push_back(rest.rate());
+  }
+  const auto [slowest, fastest] = std::ranges::minmax(rests);
   fmt::print(
-      "{:<11} outside check: {:.1f} steps/s with, {:.1f} and {:.1f} without: {:.2f} % lost: {}\n",
-      name, with.rate, before, after, 100 * loss,
+      "{:<11} outside check: {:.2f} % lost, standard error {:.2f}, {} segments; {:.1f} to {:.1f} "
+      "steps/s in the rests: {}\n",
+      name, 100 * loss.mean, 100 * loss.standard_error, outcome.segments.size(), slowest, fastest,
       !guarded ? "nothing was promised"
       : kept   ? "kept"
                : "NOT kept");
@@ -286,16 +394,18 @@ int main(int argc, char** argv) {
     const char* value = i + 1 < argc ? argv[i + 1] : "";
     if (option == "--seconds") {
       settings.seconds = std::max(1.0, std::atof(value));
-    } else if (option == "--baseline") {
-      settings.baseline = std::max(1.0, std::atof(value));
+    } else if (option == "--segment") {
+      settings.segment = std::max(1.0, std::atof(value));
+    } else if (option == "--rest") {
+      settings.rest = std::max(1.0, std::atof(value));
     } else if (option == "--trainer-threads") {
       settings.trainer_threads = std::max(1, std::atoi(value));
     } else if (option == "--case") {
       settings.cases.emplace_back(value);
     } else {
       fmt::print(stderr,
-                 "usage: impact_real [--seconds S] [--baseline S] [--trainer-threads N] [--case "
-                 "NAME]...\n");
+                 "usage: impact_real [--seconds S] [--segment S] [--rest S] [--trainer-threads N] "
+                 "[--case NAME]...\n");
       return 2;
     }
   }
