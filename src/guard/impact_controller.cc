@@ -6,40 +6,19 @@
 #include <utility>
 
 #include "guard/frame.h"
+#include "guard/impact_controls.h"
 
 namespace keisei::guard {
 namespace {
 
-using namespace std::chrono_literals;
 using telemetry::FrameRecord;
-using telemetry::Phase;
-using telemetry::StepClockReading;
 
-constexpr double kShortestFrame = 0.2;  // seconds; shorter slots suffer from the scheduler's grain
-constexpr double kLongestFrame = 2.5;   // with its switches, within the bucket's capacity
-constexpr double kStepsPerFrame = 20;
-constexpr double kShortestWashout = 0.05;  // seconds after a switch
 constexpr double kFreeFrame = 1.0;
 constexpr double kLongFreeFrame = 5.0;  // when the negative control is done
-constexpr std::int64_t kControlBlocks = 100;
-constexpr std::int64_t kControlFirst = 20;  // blocks of the negative control before the positive
-constexpr double kLoadAfter = 120;          // seconds of training
-constexpr double kLoadCredit = 2;           // seconds, to begin with it
-constexpr auto kNoProgress = 2s;            // without a tick a stretch ends so long after its time
-constexpr double kSilentFrames = 4;         // or so many steps
-constexpr auto kPatience = 30s;             // the same where nothing runs that could be the cause
-constexpr auto kShortestSilence = 250ms;    // that stops evaluations: ten slices of the scheduler
-constexpr double kSilentSteps = 10;
-constexpr double kIdleCpu = 0.1;      // CPUs: what stands still uses less
-constexpr double kDisturbance = 0.1;  // CPUs that others use more or less than usual
-constexpr double kGrainCpu = 0.03;    // CPU seconds: the kernel counts in steps of 10 ms
-constexpr double kLearn = 0.1;        // weight of the newest frame in what is ordinary
-constexpr double kSteadyShare = 0.8;  // of the limit: what the budget earns for ever
+constexpr double kLoadCredit = 2;       // seconds, to begin with it in one
+constexpr double kLearn = 0.1;          // weight of the newest frame in what is ordinary
+constexpr double kSteadyShare = 0.8;    // of the limit: what the budget earns for ever
 constexpr double kLongerThanTypical = 1.3;
-
-std::chrono::nanoseconds from_seconds(double time) {
-  return std::chrono::nanoseconds(std::llround(time * 1e9));
-}
 
 }  // namespace
 
@@ -49,36 +28,15 @@ ImpactController::ImpactController(Options options)
       impact_({.limit = options.limit, .slack_loss = options.slack_loss}),
       budget_(options.limit) {}
 
-/// Of long steps as many as the credit can cover together with the switches.
-double ImpactController::frame_s() const {
-  const double most = std::max(kShortestFrame, kLongestFrame - 2 * washout_s());
-  return std::clamp(kStepsPerFrame * tick_s_, kShortestFrame, most);
-}
-
-double ImpactController::washout_s() const { return std::max(kShortestWashout, tick_s_); }
-
-std::chrono::nanoseconds ImpactController::patience() const {
-  return stretch_->running ? std::max<std::chrono::nanoseconds>(
-                                 kNoProgress, from_seconds(kSilentFrames * tick_s_))
-                           : kPatience;
-}
-
-std::chrono::nanoseconds ImpactController::silence_limit(Phase phase) const {
-  if (phase == Phase::Checkpoint || phase == Phase::Idle) {
-    return 60s;
-  }
-  return std::max<std::chrono::nanoseconds>(kShortestSilence, from_seconds(kSilentSteps * tick_s_));
-}
-
 /// An on-slot, and the switches around it where evaluations stand still now, as if all were lost.
 bool ImpactController::affordable() const {
-  const double switches = run_ ? 0 : 2 * washout_s();
-  return budget_.credit() >= frame_s() + switches;
+  const double switches = run_ ? 0 : 2 * timing_.washout_s();
+  return budget_.credit() >= timing_.frame_s() + switches;
 }
 
 double ImpactController::predicted_charge() const {
-  const double switches = 2 * washout_s();
-  return std::max(frame_s() + switches,
+  const double switches = 2 * timing_.washout_s();
+  return std::max(timing_.frame_s() + switches,
                   impact_.upper_while_running() * (kLongerThanTypical * typical_s_ + switches));
 }
 
@@ -117,7 +75,7 @@ ImpactOrder ImpactController::observe(const ImpactObservation& observed) {
     seen.progress->time = std::min(seen.progress->time, seen.now);
   }
   if (!stretch_) {
-    begin({.setting = setting::kFree}, seen, kShortestFrame);
+    begin({.setting = setting::kFree}, seen, FrameTiming::kShortestFrame);
     origin_ = origin_.value_or(stretch_->begin);
   }
   stretch_->unpaced |= seen.unpaced;
@@ -139,44 +97,31 @@ void ImpactController::finish(const ImpactObservation& seen) {
     close(seen);
     stretch_.reset();
   }
+  block_.reset();
+  control_block_.reset();
+  run_ = load_ = vetoed_ = false;
 }
 
-void ImpactController::begin(Stretch stretch, const ImpactObservation& seen, double length) {
-  const bool ticked = seen.progress && seen.progress->ticks > 0;
-  const bool at_tick = ticked && (!stretch_ || seen.progress->ticks != stretch_->reading.ticks);
-  stretch.at_tick = at_tick || (ticked && !stretch_);
-  stretch.reading = seen.progress.value_or(StepClockReading{});
-  stretch.begin = stretch.at_tick ? stretch.reading.time : seen.now;
-  stretch.planned_s = length;
-  // A switch counts from the order, which comes after the tick.
-  const bool is_switch = stretch.setting == setting::kSwitch;
-  stretch.due = (is_switch ? seen.now : stretch.begin) + from_seconds(length);
-  stretch.own_cpu = seen.own_cpu;
-  stretch.trainer_cpu = seen.trainer_cpu;
-  stretch.others_cpu = seen.others_cpu;
-  stretch_ = stretch;
-}
-
-/// Nothing tells how the training fares: what the time alone covers must do.
-bool ImpactController::blind(const ImpactObservation& seen) {
-  return !seen.progress || seen.progress->ticks == 0;
+void ImpactController::begin(const Stretch& chosen, const ImpactObservation& seen, double length) {
+  stretch_ = begin_stretch(chosen, stretch_, seen, length);
 }
 
 bool ImpactController::over(const ImpactObservation& seen) const {
   if (seen.now < stretch_->due) {
     return false;
   }
-  const bool ticked = seen.progress && seen.progress->ticks != stretch_->reading.ticks;
+  const bool ticked = ticked_since(stretch_->reading, seen);
   const bool waits_for_tick = stretch_->setting == setting::kSwitch;
   const bool complete = ticked && (!waits_for_tick || seen.progress->time >= stretch_->due);
-  return complete || blind(seen) || seen.now >= stretch_->due + patience();
+  return complete || blind(seen) || seen.now >= stretch_->due + timing_.patience(stretch_->running);
 }
 
 /// What happened in the middle of a stretch and does not wait for its end.
 void ImpactController::cut_short(const ImpactObservation& seen) {
   Stretch& now = *stretch_;
   const bool is_slot = now.setting != setting::kSwitch;
-  const bool waits = now.setting == setting::kFree || (!now.control.empty() && is_slot);
+  const bool is_control = !now.control.empty() && is_slot;
+  const bool waits = now.setting == setting::kFree || (is_control && !now.held);
   const bool in_the_way = load_ && is_slot && !leaves_time_to_load(seen);
   const bool vanished = now.setting == setting::kOn && now.control.empty() && seen.demand == 0;
   if ((waits && seen.demand > 0) || vanished || in_the_way) {
@@ -189,7 +134,7 @@ void ImpactController::cut_short(const ImpactObservation& seen) {
   const auto silence = seen.now - std::max(seen.progress->time, now.begin);
   const double spent = seconds(seen.now - now.begin);
   // Two reasons not to wait for the frame's end: the training stands still, or the credit is spent.
-  if (silence > silence_limit(seen.progress->phase) || spent > budget_.credit()) {
+  if (silence > timing_.silence_limit(seen.progress->phase) || spent > budget_.credit()) {
     vetoed_ = true;
     block_.reset();
     control_block_.reset();
@@ -197,73 +142,20 @@ void ImpactController::cut_short(const ImpactObservation& seen) {
   }
 }
 
-std::string ImpactController::why_discarded(const ImpactObservation& seen,
-                                            const FrameRecord& frame) {
-  const Stretch& ended = *stretch_;
-  const double length = length_s(frame);
-  if (!seen.progress || seen.progress->ticks == ended.reading.ticks) {
-    return std::string(discard::kNoProgress);
-  }
-  if (ended.unpaced) {
-    return "an evaluation ran without enforcement";
-  }
-  if (!ended.at_tick) {
-    return "it began without a tick";
-  }
-  if (seen.progress->units < ended.reading.units) {
-    return "progress went back";
-  }
-  if (!adds_up(frame)) {
-    return "progress does not add up";
-  }
-  if (ended.cut && length < 0.5 * frame_s()) {
-    return "too short";
-  }
-  if (!frame.running && seen.demand > 0 && frame.own_cpu > kIdleCpu * length + kGrainCpu) {
-    return std::string(discard::kNotStopped);
-  }
-  if (others_ &&
-      std::abs(frame.others_cpu / length - *others_) > kDisturbance + kGrainCpu / length) {
-    return std::string(discard::kDisturbed);
-  }
-  return "";
-}
-
 void ImpactController::close(const ImpactObservation& seen) {
-  const Stretch& ended = *stretch_;
-  const bool ticked = seen.progress && seen.progress->ticks != ended.reading.ticks;
-  const MonotonicTime end = ticked ? std::max(seen.progress->time, ended.begin) : seen.now;
-  FrameRecord frame{.supervision = options_.supervision,
-                    .number = ++number_,
-                    .begin_ns = (ended.begin - *origin_).count(),
-                    .end_ns = (end - *origin_).count(),
-                    .setting = std::string(ended.setting),
-                    .running = ended.running || ended.unpaced,
-                    .burst = ended.burst,
-                    .control = std::string(ended.control),
-                    .block = ended.slot.block,
-                    .slot = ended.slot.number,
-                    .slots = ended.slot.slots,
-                    .cap = ended.slot.cap,
-                    .planned_ns = from_seconds(ended.planned_s).count(),
-                    .own_cpu = seen.own_cpu - ended.own_cpu,
-                    .trainer_cpu = seen.trainer_cpu - ended.trainer_cpu,
-                    .others_cpu = seen.others_cpu - ended.others_cpu};
-  if (ended.unpaced && ended.control == control::kLoad) {  // it is the evaluation's time
-    frame.control.clear();
-    frame.block = 0;
-  }
-  take_progress(ended.reading, ticked ? *seen.progress : ended.reading, frame);
-  if (end <= ended.begin) {
+  FrameRecord frame = end_stretch(*stretch_, seen, *origin_);
+  frame.supervision = options_.supervision;
+  if (frame.end_ns <= frame.begin_ns) {
     return;  // of no length: two ticks within the clock's grain
   }
-  if (ended.setting != setting::kSwitch) {
-    frame.discarded = why_discarded(seen, frame);
+  frame.number = ++number_;
+  if (stretch_->setting != setting::kSwitch) {
+    frame.discarded = why_discarded(*stretch_, seen, frame, {timing_.frame_s(), others_});
   }
   learn(frame);
   impact_.add(frame);
   const ImpactEstimate estimate = impact_.estimate();
-  budget_.fit(tick_s_);
+  budget_.fit(timing_.step_s());
   budget_.update(estimate.training_s, estimate.lost_s_upper);
   if (frame.running && frame.control.empty()) {
     used_s_ += length_s(frame);
@@ -287,7 +179,7 @@ void ImpactController::learn(const FrameRecord& frame) {
   const std::int64_t ticks = std::accumulate(frame.ticks.begin(), frame.ticks.end(), 0LL);
   if (ticks > 0 && frame.discarded.empty()) {
     const double tick = static_cast<double>(frame.measured_ns) * 1e-9 / static_cast<double>(ticks);
-    tick_s_ = tick_s_ > 0 ? tick_s_ + kLearn * (tick - tick_s_) : tick;
+    timing_.learn(tick);
   }
 }
 
@@ -305,7 +197,7 @@ void ImpactController::next(const ImpactObservation& seen) {
 /// Time in which nobody asks: for the control, and for the reference. An open block waits: its
 /// hold-out is to lie where evaluations run.
 void ImpactController::next_without_demand(const ImpactObservation& seen) {
-  if (control_block_ && control_block_->control == control::kLoad) {
+  if (begun_with_load()) {
     return next_with_load(seen);
   }
   if (run_) {
@@ -315,35 +207,34 @@ void ImpactController::next_without_demand(const ImpactObservation& seen) {
     control_block_ = make_block(control::kLoad);
     return next_with_load(seen);
   }
-  const bool controls =
-      impact_.has_reference() && impact_.estimate().control_blocks < kControlBlocks;
-  if (!controls) {
+  if (!wants_negative_control(impact_)) {
     return begin({.setting = setting::kFree}, seen,
-                 !impact_.has_reference() ? kShortestFrame
+                 !impact_.has_reference() ? FrameTiming::kShortestFrame
                  : block_                 ? kFreeFrame
                                           : kLongFreeFrame);
   }
+  next_with_nothing(seen);
+}
+
+void ImpactController::next_with_nothing(const ImpactObservation& seen) {
   if (!control_block_) {
     control_block_ = make_block(control::kNothing);
   }
   begin_slot(control_block_, seen);
 }
 
-/// Late, and with much credit: it is no reason to keep an evaluation waiting. Once begun, until the
-/// credit is spent.
+/// With much credit, in a lull. Once begun, until the credit is spent.
 bool ImpactController::may_load(const ImpactObservation& seen) const {
-  if (!leaves_time_to_load(seen)) {
-    return false;
-  }
-  const ImpactEstimate known = impact_.estimate();
-  const bool ready = known.control_blocks >= kControlFirst && known.training_s >= kLoadAfter;
-  const bool begun = known.positive_control.blocks > 0;
-  return ready && impact_.wants_load() && (begun ? affordable() : budget_.credit() >= kLoadCredit);
+  const LoadTurn turn = load_turn(impact_);
+  const bool begun = impact_.estimate().positive_control.blocks > 0;
+  return turn != LoadTurn::Never && leaves_time_to_load(seen) &&
+         (begun || turn == LoadTurn::Insists ? affordable() : budget_.credit() >= kLoadCredit);
 }
 
 /// Whoever waits for credit is not to find it spent, and without progress nothing is seen.
-bool ImpactController::leaves_time_to_load(const ImpactObservation& seen) {
-  return seen.demand == 0 && !seen.waiting && !seen.unpaced && !blind(seen);
+bool ImpactController::leaves_time_to_load(const ImpactObservation& seen) const {
+  const bool lull = seen.demand == 0 && !seen.waiting;
+  return (lull || load_turn(impact_) == LoadTurn::Insists) && !seen.unpaced && !blind(seen);
 }
 
 void ImpactController::next_with_load(const ImpactObservation& seen) {
@@ -365,7 +256,7 @@ void ImpactController::start_running(const ImpactObservation& seen, bool load) {
          .running = true,
          .burst = load_ || burst_,
          .control = load ? control::kLoad : ""},
-        seen, washout_s());
+        seen, timing_.washout_s());
 }
 
 void ImpactController::stop_running(const ImpactObservation& seen) {
@@ -374,7 +265,7 @@ void ImpactController::stop_running(const ImpactObservation& seen) {
          .running = true,
          .burst = load_ || burst_,
          .control = load_ ? control::kLoad : ""},
-        seen, washout_s());
+        seen, timing_.washout_s());
   load_ = false;
 }
 
@@ -383,19 +274,42 @@ void ImpactController::hold(const ImpactObservation& seen) {
   if (run_) {
     return stop_running(seen);
   }
-  begin({.setting = setting::kHeld}, seen, frame_s());
+  begin({.setting = setting::kHeld}, seen, timing_.frame_s());
+}
+
+/// Until there is credit; the negative control has use for the time.
+void ImpactController::save(const ImpactObservation& seen) {
+  if (run_ || !wants_negative_control(impact_) || blind(seen)) {
+    return hold(seen);
+  }
+  block_.reset();
+  next_with_nothing(seen);
 }
 
 void ImpactController::next_with_demand(const ImpactObservation& seen) {
-  control_block_.reset();
+  const bool takes_turn = !block_ && !load_had_turn_ && may_load(seen);
+  if (takes_turn || (begun_with_load() && leaves_time_to_load(seen))) {
+    load_had_turn_ = true;
+    if (!begun_with_load()) {
+      control_block_ = make_block(control::kLoad);
+    }
+    return next_with_load(seen);
+  }
+  if (begun_with_load()) {
+    control_block_.reset();
+  }
   if (load_) {
     return stop_running(seen);
   }
   const bool knows = impact_.has_reference() || blind(seen);
-  if (!knows || (!block_ && !affordable())) {
+  if (!knows) {
     return hold(seen);
   }
+  if (!block_ && !affordable()) {
+    return save(seen);
+  }
   if (!block_) {
+    load_had_turn_ = false;
     block_ = make_block();
     burst_ = chooses_burst(seen.can_slack);
   }
@@ -427,19 +341,15 @@ void ImpactController::begin_slot(std::optional<Block>& open, const ImpactObserv
          .burst = load_ || burst_,
          .control = block.control,
          .slot = {block.id, block.next, block.slots, block.cap}},
-        seen, frame_s());
+        seen, timing_.frame_s());
   if (block.next++ == block.slots) {
     open.reset();
   }
 }
 
 MonotonicTime ImpactController::next_look(const ImpactObservation& seen) const {
-  const auto tick = std::clamp<std::chrono::nanoseconds>(from_seconds(tick_s_), 5ms, 100ms);
-  MonotonicTime look = std::max(stretch_->due, seen.now + tick);
-  if (run_) {
-    look = std::min(look, seen.now + kShortestSilence / 2);
-  }
-  return look;
+  const MonotonicTime look = std::max(stretch_->due, seen.now + timing_.between_looks());
+  return run_ ? std::min(look, seen.now + FrameTiming::kLongestUnwatched) : look;
 }
 
 }  // namespace keisei::guard

@@ -9,26 +9,14 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "guard/frame_timing.h"
 #include "guard/impact_budget.h"
+#include "guard/stretch.h"
 #include "guard/training_impact.h"
 #include "telemetry/records.h"
 #include "telemetry/step_clock.h"
 
 namespace keisei::guard {
-
-/// What is known at one instant. CPU times are in seconds since some beginning.
-struct ImpactObservation {
-  MonotonicTime now;
-  std::optional<telemetry::StepClockReading> progress;  ///< nothing: it cannot be read
-  int demand = 0;        ///< evaluations that run, or wait for their start
-  bool waiting = false;  ///< one waits for credit
-  /// Evaluations ran since the last look that nobody could stop: enforcement is off.
-  bool unpaced = false;
-  double own_cpu = 0;      ///< of all evaluations and the load so far
-  double trainer_cpu = 0;  ///< of the trainer's process
-  double others_cpu = 0;   ///< of all but them and the supervisor
-  bool can_slack = false;  ///< their weight can be lowered
-};
 
 /// What evaluations may do until the next look.
 struct ImpactOrder {
@@ -46,8 +34,9 @@ struct ImpactOrder {
 /// it as if everything were lost in it. At full weight while the credit covers what such an
 /// evaluation has cost so far, else in the slack class. A silence of the training stops them at
 /// once. Without evaluations it goes on with blocks that nobody runs in (the negative control),
-/// once with blocks of a known load (the positive control), then with long frames. Pure but for the
-/// seed. One thread.
+/// once with blocks of a known load (the positive control), then with long frames. Where
+/// evaluations are asked for without a pause, the controls run while they are held back for want of
+/// credit, and the load takes turns with them. Pure but for the seed. One thread.
 class ImpactController {
  public:
   struct Options {
@@ -82,29 +71,6 @@ class ImpactController {
   [[nodiscard]] const Options& options() const { return options_; }
 
  private:
-  struct Slot {
-    std::int64_t block = 0;
-    std::int64_t number = 0;
-    std::int64_t slots = 0;
-    double cap = 0;
-  };
-  struct Stretch {
-    std::string_view setting = setting::kFree;
-    bool running = false;
-    bool burst = true;
-    std::string_view control = {};
-    Slot slot = {};
-    bool at_tick = false;  ///< begins with one
-    MonotonicTime begin = {};
-    MonotonicTime due = {};
-    double planned_s = 0;
-    bool cut = false;  ///< it ends before its time
-    bool unpaced = false;
-    telemetry::StepClockReading reading = {};
-    double own_cpu = 0;
-    double trainer_cpu = 0;
-    double others_cpu = 0;
-  };
   struct Block {
     std::int64_t id = 0;
     std::int64_t slots = 0;
@@ -114,13 +80,10 @@ class ImpactController {
     std::string_view control = {};
   };
 
-  void begin(Stretch stretch, const ImpactObservation& seen, double length_s);
-  [[nodiscard]] static bool blind(const ImpactObservation& seen);
+  void begin(const Stretch& chosen, const ImpactObservation& seen, double length_s);
   [[nodiscard]] bool over(const ImpactObservation& seen) const;
   void cut_short(const ImpactObservation& seen);
   void close(const ImpactObservation& seen);
-  [[nodiscard]] std::string why_discarded(const ImpactObservation& seen,
-                                          const telemetry::FrameRecord& frame);
   void learn(const telemetry::FrameRecord& frame);
   void next(const ImpactObservation& seen);
   void next_without_demand(const ImpactObservation& seen);
@@ -131,20 +94,22 @@ class ImpactController {
   void start_running(const ImpactObservation& seen, bool load);
   void stop_running(const ImpactObservation& seen);
   void hold(const ImpactObservation& seen);
+  void save(const ImpactObservation& seen);
   [[nodiscard]] bool may_load(const ImpactObservation& seen) const;
-  [[nodiscard]] static bool leaves_time_to_load(const ImpactObservation& seen);
+  [[nodiscard]] bool leaves_time_to_load(const ImpactObservation& seen) const;
+  [[nodiscard]] bool begun_with_load() const {
+    return control_block_ && control_block_->control == control::kLoad;
+  }
+  void next_with_nothing(const ImpactObservation& seen);
   [[nodiscard]] bool affordable() const;
   [[nodiscard]] bool chooses_burst(bool can_slack) const;
-  [[nodiscard]] std::chrono::nanoseconds silence_limit(telemetry::Phase phase) const;
-  [[nodiscard]] double frame_s() const;
-  [[nodiscard]] double washout_s() const;
-  [[nodiscard]] std::chrono::nanoseconds patience() const;
   [[nodiscard]] MonotonicTime next_look(const ImpactObservation& seen) const;
 
   Options options_;
   Rng random_;
   TrainingImpact impact_;
   ImpactBudget budget_;
+  FrameTiming timing_;
   std::vector<telemetry::FrameRecord> frames_;
   std::optional<MonotonicTime> origin_;
   std::optional<Stretch> stretch_;
@@ -155,10 +120,10 @@ class ImpactController {
   bool run_ = false;   ///< evaluations, or the load
   bool load_ = false;  ///< it is the load
   bool burst_ = true;
-  bool vetoed_ = false;     ///< evaluations have been told to stand still, whatever `run_` says
-  double used_s_ = 0;       ///< in which evaluations ran since one was admitted
-  double typical_s_ = 0.5;  ///< the same of a whole evaluation
-  double tick_s_ = 0;       ///< a step of the training, without evaluations
+  bool load_had_turn_ = false;  ///< since the last block of evaluations
+  bool vetoed_ = false;         ///< evaluations have been told to stand still, whatever `run_` says
+  double used_s_ = 0;           ///< in which evaluations ran since one was admitted
+  double typical_s_ = 0.5;      ///< the same of a whole evaluation
   std::optional<double> others_;  ///< CPUs, without evaluations
   int not_stopped_ = 0;
 };

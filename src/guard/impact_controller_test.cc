@@ -35,6 +35,7 @@ class World {
   std::chrono::seconds ahead{0};  // of our clock
   double burst_cpu = 1;           // CPUs that evaluations use
   double stopped_cpu = 0;         // the same while they are told to stand still
+  double watching = 0;            // CPUs of whoever watches
   std::function<double()> others = [] { return 0.0; };  // CPUs
 
   explicit World(std::uint64_t seed = 7) : controller({.limit = 0.05, .seed = seed}) {
@@ -64,6 +65,7 @@ class World {
                                 .own_cpu = own_cpu_,
                                 .trainer_cpu = trainer_cpu_,
                                 .others_cpu = others_cpu_,
+                                .watching_cpu = watching * passed_s,
                                 .can_slack = can_slack});
     for (FrameRecord& frame : controller.take_frames()) {
       frames.push_back(std::move(frame));
@@ -362,8 +364,24 @@ TEST(ImpactController, TheLoadNeverSpendsWhatAnEvaluationSavesNorRunsUnseen) {
     hinder(world);
     world.go_on(1);
     const double loaded = world.loaded_s;
-    world.go_on(300);
+    world.go_on(150);
     EXPECT_EQ(world.loaded_s, loaded);
+  }
+}
+
+TEST(ImpactController, ControlsRunWhereEvaluationsAskWithoutAPause) {
+  for (const double burst_loss : {0.5, 0.02}) {
+    World world;
+    world.burst_loss = burst_loss;
+    world.can_slack = false;
+    world.go_on(600);
+    const ImpactEstimate estimate = world.controller.impact().estimate();
+    EXPECT_GE(estimate.control_blocks, 20) << burst_loss;
+    EXPECT_TRUE(estimate.positive_control.detected()) << burst_loss;
+    EXPECT_EQ(estimate.verdict, ImpactVerdict::Within) << burst_loss;
+    EXPECT_FALSE(world.both_ran);
+    EXPECT_LT(true_loss(world), 0.05);
+    EXPECT_GT(world.ran_s, 10);
   }
 }
 
@@ -416,6 +434,40 @@ TEST(ImpactController, ALoadOnIdleProcessorsCostsNothingAndProvesNoLie) {
   EXPECT_EQ(estimate.positive_control.blocks, PositiveControl::kMostBlocks);
   EXPECT_FALSE(estimate.positive_control.detected());
   EXPECT_EQ(estimate.verdict, ImpactVerdict::Within);
+}
+
+TEST(ImpactController, ChargesWhatWatchingTakes) {
+  World world;
+  world.burst_loss = 0;
+  world.watching = 0.01;
+  world.go_on(600);
+  const ImpactEstimate estimate = world.controller.impact().estimate();
+  EXPECT_NEAR(estimate.watching_s, 6, 0.1);
+  EXPECT_GT(estimate.amortised.upper, 0.01);
+  EXPECT_EQ(estimate.verdict, ImpactVerdict::Within);
+  EXPECT_GT(world.ran_s, 300);
+}
+
+TEST(ImpactController, WhereWatchingAloneTakesTheBudgetNothingRuns) {
+  World world;
+  world.burst_loss = 0;
+  world.watching = 0.05;
+  world.go_on(600);
+  EXPECT_EQ(world.ran_s, 0);
+}
+
+TEST(ImpactController, WatchingAgainAfterAnEndBeginsWithoutAnEvaluation) {
+  World world;
+  while (!world.order.run) {
+    world.go_on(0.01);
+  }
+  world.finish();
+  world.frames.clear();
+  world.look();
+  EXPECT_FALSE(world.order.run);
+  world.go_on(1);
+  ASSERT_FALSE(world.frames.empty());
+  EXPECT_FALSE(world.frames.front().running);
 }
 
 TEST(ImpactController, FinishingEndsTheFrameAtWork) {

@@ -70,7 +70,7 @@ TrainingGovernor::TrainingGovernor(const boost::asio::any_io_executor& executor,
 TrainingGovernor::~TrainingGovernor() { *alive_ = false; }
 
 void TrainingGovernor::begin_watching(pid_t trainer) {
-  trainer_.reset(::open(fmt::format("/proc/{}/stat", trainer).c_str(), O_RDONLY | O_CLOEXEC));
+  trainer_.emplace(trainer, ::getpid());
   released_ = false;
   watching_ = true;
   look_soon();
@@ -206,16 +206,18 @@ double TrainingGovernor::own_cpu() const {
 }
 
 /// What cannot be told stays 0.
-void TrainingGovernor::read_cpu(ImpactObservation& seen) const {
+void TrainingGovernor::read_cpu(ImpactObservation& seen) {
   const double own = own_cpu();
-  seen.own_cpu = own + load_.cpu_seconds();
+  const double load = load_.cpu_seconds();
+  const double process = own_process_seconds();
+  seen.own_cpu = own + load;
+  seen.watching_cpu = process - load;
   const std::optional<double> busy =
       os::parse_busy_seconds(read_start(machine_.get()), ticks_per_second());
-  const std::optional<os::ProcessStat> trainer =
-      os::parse_stat(read_start(trainer_.get()), ticks_per_second());
+  const std::optional<double> trainer = trainer_ ? trainer_->cpu_seconds(seen.now) : std::nullopt;
   if (busy && trainer) {
-    seen.trainer_cpu = trainer->cpu_seconds;
-    seen.others_cpu = *busy - own - own_process_seconds() - trainer->cpu_seconds;
+    seen.trainer_cpu = *trainer;
+    seen.others_cpu = *busy - own - process - *trainer;
   }
 }
 

@@ -19,6 +19,7 @@
 #include "guard/classify.h"
 #include "guard/impact_controller.h"
 #include "guard/pressure.h"
+#include "guard/trainer_family.h"
 #include "telemetry/records.h"
 #include "telemetry/step_clock.h"
 
@@ -169,14 +170,14 @@ class TrainingGovernor {
   [[nodiscard]] Pace current_pace() const;
   [[nodiscard]] ImpactObservation observe();
   [[nodiscard]] double own_cpu() const;
-  void read_cpu(ImpactObservation& seen) const;
+  void read_cpu(ImpactObservation& seen);
 
   Options options_;
   ImpactController controller_;
   boost::asio::steady_timer timer_;
   std::optional<telemetry::StepClockReader> clock_;
   UniqueFd machine_;  // /proc/stat
-  UniqueFd trainer_;  // /proc/PID/stat
+  std::optional<TrainerFamily> trainer_;
   CalibratedLoad load_;
   std::vector<Watched> trees_;
   ImpactOrder order_;

@@ -41,6 +41,11 @@
 // Time in which evaluations ran and that belongs to no complete block (switches, discarded frames,
 // blocks given up) is charged with the bound of the blocks, or with what was seen if that is more;
 // where nothing could be seen, as lost.
+//
+// A hold-out is slowed down by the supervisor as much as an on-frame is (its looks, the launching
+// of evaluations, the reading of their reports), so no block shows that. Its CPU time is charged as
+// if the training stood still in it; the estimate says that it took one of the trainer's
+// processors.
 namespace keisei::guard {
 
 namespace setting {
@@ -98,6 +103,7 @@ struct ImpactEstimate {
   BoundedShare amortised;           ///< of all training time; what the limit is about
   double lost_s_upper = 0;          ///< amortised.upper * training_s: what is charged
   double snapshots_s = 0;           ///< of it, spent by the training thread itself on snapshots
+  double watching_s = 0;            ///< of it, for the supervisor's own CPU time
   double unsettled_s = 0;           ///< of running_s, outside of complete blocks
   std::optional<double> log_ratio;  ///< mean of ln(r_on / r_off) over blocks
   std::int64_t blocks = 0;
@@ -200,6 +206,8 @@ class TrainingImpact {
   double running_s_ = 0;
   double silent_s_ = 0;
   double snapshots_s_ = 0;
+  double watching_s_ = 0;
+  double trainer_cpu_s_ = 0;
   Unsettled unsettled_;
   std::map<std::string, std::int64_t> discarded_;
   std::array<ClassLoss, 2> by_class_{};  // slack, burst

@@ -74,6 +74,7 @@ TEST_F(RunStoreTest, KeepsFramesSupervisionAfterSupervisionToTheLastDigit) {
   ASSERT_TRUE(store.add(frame));
   frame.number = 2;
   frame.others_cpu = 1.0 / 3;
+  frame.watching_cpu = 1.0 / 7;
   ASSERT_TRUE(store.add(frame));
   telemetry::FrameRecord later{.supervision = 4, .number = 1};
   ASSERT_TRUE(store.add(later));

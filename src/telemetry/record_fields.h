@@ -125,7 +125,7 @@ constexpr auto fields(const FrameRecord&) {
       field("measured_ns", &R::measured_ns), field("ticks", &R::ticks), field("units", &R::units),
       field("time_ns", &R::time_ns), field("own_cpu", &R::own_cpu),
       field("trainer_cpu", &R::trainer_cpu), field("others_cpu", &R::others_cpu),
-      field("discarded", &R::discarded));
+      later_field("watching_cpu", &R::watching_cpu), field("discarded", &R::discarded));
 }
 
 }  // namespace keisei::telemetry

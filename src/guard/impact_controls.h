@@ -1,0 +1,18 @@
+#pragma once
+
+#include "guard/training_impact.h"
+
+namespace keisei::guard {
+
+/// Whether the negative control wants more blocks.
+[[nodiscard]] bool wants_negative_control(const TrainingImpact& impact);
+
+/// When the positive control's load may run.
+enum class LoadTurn {
+  Never,    ///< not yet, or it has seen what there is to see
+  InALull,  ///< while nobody asks: it is no reason to keep an evaluation waiting
+  Insists   ///< there was no lull: it takes turns with evaluations
+};
+[[nodiscard]] LoadTurn load_turn(const TrainingImpact& impact);
+
+}  // namespace keisei::guard
