@@ -270,6 +270,9 @@ void GuardedTask::look(MonotonicTime now) {
     return;
   }
   soft_limits_->look(sample, elapsed);
+  if (lowered_ == true) {
+    lowered_.reset();  // a session that was made since has its full weight
+  }
   govern(now, sample.cpu_seconds);
 }
 
@@ -292,7 +295,7 @@ void GuardedTask::set_weight() {
     return;
   }
   const bool all = os::set_weight(monitor_->members(), low);
-  lowered_ = low || !all;  // also where only some could be changed
+  lowered_ = all ? std::optional(low) : std::nullopt;
 }
 
 void GuardedTask::pace(Pace pace) {
@@ -341,7 +344,9 @@ void GuardedTask::kill_all() {
 
 /// To die takes a share of the processor too.
 void GuardedTask::lift_weight() {
-  lowered_ = lowered_ && !os::set_weight(monitor_->members(), false);
+  if (lowered_ != false && os::set_weight(monitor_->members(), false)) {
+    lowered_ = false;
+  }
 }
 
 void GuardedTask::begin_ending(MonotonicTime now) {

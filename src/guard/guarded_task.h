@@ -88,7 +88,7 @@ class GuardedTask final : public PacedTree {
   bool cpu_allows_ = true;
   Pace training_allows_ = Pace::Burst;
   bool paced_by_training_ = false;
-  bool lowered_ = false;  ///< the weight of some of it
+  std::optional<bool> lowered_ = false;  ///< its weight; nothing: of some of it, or to be looked at
   std::optional<SoftLimits> soft_limits_;
 
   MonotonicTime next_sample_;

@@ -31,7 +31,11 @@ bool sessions_have_weights() {
 
 bool set_weight(std::span<const pid_t> members, bool low) {
   bool all = true;
+  const pid_t own = ::getsid(0);
   for (const pid_t pid : members) {
+    if (::getsid(pid) == own) {
+      continue;
+    }
     const UniqueFd file(::open(fmt::format("/proc/{}/autogroup", pid).c_str(), O_RDWR | O_CLOEXEC));
     if (!file) {
       all = all && errno == ENOENT;  // it has ended

@@ -11,8 +11,10 @@ namespace keisei::os {
 [[nodiscard]] bool sessions_have_weights();
 
 /// Gives the sessions of all `members` the weight of nice 19, or lifts it to that of nice 0
-/// (/proc/PID/autogroup). False where one refused: without CAP_SYS_ADMIN the kernel takes ten such
-/// changes a second, so ask again later. True where there is nobody.
+/// (/proc/PID/autogroup), but never our own: that would slow us down, and whoever shares our
+/// terminal. A member that has not left ours yet is passed over; ask again later. False where one
+/// refused: without CAP_SYS_ADMIN the kernel takes ten such changes a second. True where there is
+/// nobody.
 bool set_weight(std::span<const pid_t> members, bool low);
 
 }  // namespace keisei::os
