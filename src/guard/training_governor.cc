@@ -222,20 +222,21 @@ void TrainingGovernor::read_cpu(ImpactObservation& seen) {
 }
 
 ImpactObservation TrainingGovernor::observe() {
+  // Read before the time: who is kept from the processor in between sees no clock that is ahead.
+  std::optional<telemetry::StepClockReading> progress;
+  if (clock_) {
+    if (Result<telemetry::StepClockReading> reading = clock_->read(); reading) {
+      progress = *reading;
+    }
+  }
   ImpactObservation seen{.now = MonotonicClock::now(),
-                         .progress = std::nullopt,
+                         .progress = progress,
                          .demand = static_cast<int>(trees_.size()) + starting_ + (ready_ ? 1 : 0),
                          .unpaced = std::exchange(was_unpaced_, unpaced_ > 0) || unpaced_ > 0};
   seen.waiting = asked_ && seen.now - *asked_ < kAsksOften;
   read_cpu(seen);
   seen.can_slack =
       std::ranges::all_of(trees_, [](const Watched& watched) { return watched.tree->can_slack(); });
-  if (clock_) {
-    Result<telemetry::StepClockReading> reading = clock_->read();
-    if (reading) {
-      seen.progress = *reading;
-    }
-  }
   return seen;
 }
 
