@@ -14,10 +14,11 @@ namespace {
 using telemetry::FrameRecord;
 
 constexpr double kFreeFrame = 1.0;
-constexpr double kLongFreeFrame = 5.0;  // when the negative control is done
-constexpr double kLoadCredit = 2;       // seconds, to begin with it in one
-constexpr double kLearn = 0.1;          // weight of the newest frame in what is ordinary
-constexpr double kSteadyShare = 0.8;    // of the limit: what the budget earns for ever
+constexpr double kLongFreeFrame = 5.0;       // when the negative control is done
+constexpr double kLongestWaitForPhase = 20;  // seconds
+constexpr double kLoadCredit = 2;            // seconds, to begin with it in one
+constexpr double kLearn = 0.1;               // weight of the newest frame in what is ordinary
+constexpr double kSteadyShare = 0.8;         // of the limit: what the budget earns for ever
 constexpr double kLongerThanTypical = 1.3;
 
 }  // namespace
@@ -286,6 +287,16 @@ void ImpactController::save(const ImpactObservation& seen) {
   next_with_nothing(seen);
 }
 
+/// Not for ever: that phase may not come again.
+bool ImpactController::waits_for_phase(const ImpactObservation& seen) {
+  if (blind(seen) || !impact_.phase_losses().is_costly(seen.progress->phase)) {
+    since_costly_.reset();
+    return false;
+  }
+  since_costly_ = since_costly_.value_or(seen.now);
+  return seconds(seen.now - *since_costly_) < kLongestWaitForPhase;
+}
+
 void ImpactController::next_with_demand(const ImpactObservation& seen) {
   const bool takes_turn = !block_ && !load_had_turn_ && may_load(seen);
   if (takes_turn || (begun_with_load() && leaves_time_to_load(seen))) {
@@ -309,9 +320,13 @@ void ImpactController::next_with_demand(const ImpactObservation& seen) {
     return save(seen);
   }
   if (!block_) {
+    const bool burst = chooses_burst(seen.can_slack);
+    if (!burst && waits_for_phase(seen)) {
+      return save(seen);
+    }
     load_had_turn_ = false;
     block_ = make_block();
-    burst_ = chooses_burst(seen.can_slack);
+    burst_ = burst;
   }
   const bool on = block_->next != block_->hold_out;
   if (on && !affordable()) {

@@ -32,7 +32,8 @@ struct ImpactOrder {
 ///
 /// Evaluations run only in the on-slots of blocks, and a slot begins only where the credit covers
 /// it as if everything were lost in it. At full weight while the credit covers what such an
-/// evaluation has cost so far, else in the slack class. A silence of the training stops them at
+/// evaluation has cost so far, else in the slack class, and
+/// there in the phases of the training that lose least. A silence of the training stops them at
 /// once. Without evaluations it goes on with blocks that nobody runs in (the negative control),
 /// once with blocks of a known load (the positive control), then with long frames. Where
 /// evaluations are asked for without a pause, the controls run while they are held back for want of
@@ -95,6 +96,7 @@ class ImpactController {
   void stop_running(const ImpactObservation& seen);
   void hold(const ImpactObservation& seen);
   void save(const ImpactObservation& seen);
+  [[nodiscard]] bool waits_for_phase(const ImpactObservation& seen);
   [[nodiscard]] bool may_load(const ImpactObservation& seen) const;
   [[nodiscard]] bool leaves_time_to_load(const ImpactObservation& seen) const;
   [[nodiscard]] bool begun_with_load() const {
@@ -120,10 +122,11 @@ class ImpactController {
   bool run_ = false;   ///< evaluations, or the load
   bool load_ = false;  ///< it is the load
   bool burst_ = true;
-  bool load_had_turn_ = false;  ///< since the last block of evaluations
-  bool vetoed_ = false;         ///< evaluations have been told to stand still, whatever `run_` says
-  double used_s_ = 0;           ///< in which evaluations ran since one was admitted
-  double typical_s_ = 0.5;      ///< the same of a whole evaluation
+  std::optional<MonotonicTime> since_costly_;  ///< waits for a phase that costs less
+  bool load_had_turn_ = false;                 ///< since the last block of evaluations
+  bool vetoed_ = false;     ///< evaluations have been told to stand still, whatever `run_` says
+  double used_s_ = 0;       ///< in which evaluations ran since one was admitted
+  double typical_s_ = 0.5;  ///< the same of a whole evaluation
   std::optional<double> others_;  ///< CPUs, without evaluations
   int not_stopped_ = 0;
 };

@@ -105,9 +105,7 @@ void TrainingImpact::add(const FrameRecord& frame) {
   if (!frame.running && frame.setting != setting::kSwitch && frame.discarded.empty() &&
       judged.discarded != "training was idle") {
     reference_.take(judged.amounts);
-    for (std::size_t kind = 0; kind < kWorkKinds; ++kind) {
-      all_off_[kind].seconds += judged.amounts[kind].seconds;
-    }
+    phases_.count_free(judged.amounts);
   }
 }
 
@@ -167,7 +165,7 @@ void TrainingImpact::settle(std::optional<Block>& open) {
     (block.control == control::kLoad ? load_ : nothing_).add(block.seen);
     return;
   }
-  count_phases(block);
+  phases_.count_block(block.reference, block.burst, block.on, block.off);
   count_class(block, sums_.add(block.seen));
 }
 
@@ -209,40 +207,6 @@ double TrainingImpact::Unsettled::lost(double floor) const {
 
 double TrainingImpact::Unsettled::total() const {
   return std::accumulate(seconds.begin(), seconds.end(), 0.0);
-}
-
-void TrainingImpact::count_phases(const Block& block) {
-  for (std::size_t kind = 0; kind < kWorkKinds; ++kind) {
-    const std::optional<double> on = block.reference.seconds_for(kind, block.on[kind]);
-    const std::optional<double> off = block.reference.seconds_for(kind, block.off[kind]);
-    if (on && off) {
-      PhaseSums& sums = by_phase_[kind];
-      sums.on_seconds += block.on[kind].seconds;
-      sums.on_work += *on;
-      sums.off_seconds += block.off[kind].seconds;
-      sums.off_work += *off;
-    }
-  }
-}
-
-std::map<std::string, PhaseImpact> TrainingImpact::phases() const {
-  double all = 0;
-  for (const Amount& amount : all_off_) {
-    all += amount.seconds;
-  }
-  std::map<std::string, PhaseImpact> phases;
-  for (std::size_t kind = 0; kind < kWorkKinds; ++kind) {
-    if (all_off_[kind].seconds <= 0) {
-      continue;
-    }
-    PhaseImpact& phase = phases[std::string(kWorkNames[kind])];
-    phase.share = all_off_[kind].seconds / all;
-    const PhaseSums& sums = by_phase_[kind];
-    if (sums.on_seconds > 0 && sums.off_work > 0) {
-      phase.loss = 1 - (sums.on_work / sums.on_seconds) / (sums.off_work / sums.off_seconds);
-    }
-  }
-  return phases;
 }
 
 double TrainingImpact::upper_while_running() const { return std::max(0.0, sums_.share().upper); }
@@ -362,7 +326,7 @@ ImpactEstimate TrainingImpact::estimate(double unframed_running_s) const {
   all.wholly_lost = sums_.wholly_lost();
   all.frames = sums_.frames();
   all.discarded = discarded_;
-  all.phases = phases();
+  all.phases = phases_.all();
   all.negative_control = nothing_.share();
   all.control_blocks = nothing_.blocks();
   all.positive_control = positive_control();

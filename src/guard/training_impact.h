@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "guard/block_sums.h"
+#include "guard/phase_losses.h"
 #include "guard/work_reference.h"
 #include "telemetry/records.h"
 #include "telemetry/step_clock.h"
@@ -73,12 +74,6 @@ inline constexpr std::string_view kNotStopped = "an evaluation was not stopped";
 enum class ImpactVerdict { Within, Exceeded, Unproven };
 [[nodiscard]] std::string_view to_string(ImpactVerdict verdict);
 
-/// What is done in a phase, and what evaluations cost there.
-struct PhaseImpact {
-  double share = 0;            ///< of training time, while nothing runs beside it
-  std::optional<double> loss;  ///< of its rate while evaluations run; nothing: not seen
-};
-
 /// A known load beside the training: that a loss is seen where there is one.
 struct PositiveControl {
   std::int64_t blocks = 0;
@@ -141,6 +136,7 @@ class TrainingImpact {
   /// Loss per second to be expected at that weight; a guess that no bound rests on.
   [[nodiscard]] double expected_loss(bool burst) const;
   [[nodiscard]] double upper_while_running() const;
+  [[nodiscard]] const PhaseLosses& phase_losses() const { return phases_; }
   /// Whether the positive control has neither seen its load yet, nor tried long enough.
   [[nodiscard]] bool wants_load() const;
 
@@ -186,11 +182,9 @@ class TrainingImpact {
     return frame.control.empty() ? block_ : control_block_;
   }
   void count_class(const Block& block, double loss);
-  void count_phases(const Block& block);
   void count_load(const telemetry::FrameRecord& frame, const Judged& judged);
   [[nodiscard]] PositiveControl positive_control() const;
   void conclude(ImpactEstimate& all) const;
-  [[nodiscard]] std::map<std::string, PhaseImpact> phases() const;
 
   Options options_;
   BlockSums sums_;
@@ -199,7 +193,6 @@ class TrainingImpact {
   std::optional<Block> block_;  // of evaluations
   std::optional<Block> control_block_;
   WorkReference reference_;
-  Amounts all_off_{};  // for the phases' shares
   double spread_ = 0;  // mean square of a hold-out's rate around 1
   int spread_frames_ = 0;
   double training_s_ = 0;
@@ -211,13 +204,7 @@ class TrainingImpact {
   Unsettled unsettled_;
   std::map<std::string, std::int64_t> discarded_;
   std::array<ClassLoss, 2> by_class_{};  // slack, burst
-  struct PhaseSums {
-    double on_seconds = 0;
-    double on_work = 0;
-    double off_seconds = 0;
-    double off_work = 0;
-  };
-  std::array<PhaseSums, kWorkKinds> by_phase_{};
+  PhaseLosses phases_;
   struct CpuSums {
     double seconds = 0;
     double load = 0;

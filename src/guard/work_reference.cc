@@ -1,5 +1,6 @@
 #include "guard/work_reference.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace keisei::guard {
@@ -22,20 +23,33 @@ double seconds_in(const FrameRecord& frame, Phase phase) {
              : 0;
 }
 
+std::optional<std::size_t> work_kind(Phase phase) {
+  switch (phase) {
+    case Phase::RolloutEnvironment:
+    case Phase::RolloutInference:
+      return 0;
+    case Phase::Update:
+      return 1;
+    case Phase::Checkpoint:
+      return 2;
+    case Phase::Idle:
+    case Phase::EvaluationSnapshot:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 Amounts amounts_of(const FrameRecord& frame) {
   Amounts amounts{};
-  const auto add = [&](std::size_t kind, Phase phase) {
-    const std::size_t i = index(phase);
-    if (i < frame.time_ns.size() && i < frame.ticks.size() && i < frame.units.size()) {
-      amounts[kind].seconds += static_cast<double>(frame.time_ns[i]) * 1e-9;
-      amounts[kind].ticks += static_cast<double>(frame.ticks[i]);
-      amounts[kind].units += static_cast<double>(frame.units[i]);
+  const std::size_t phases =
+      std::min({frame.time_ns.size(), frame.ticks.size(), frame.units.size()});
+  for (std::size_t i = 0; i < phases; ++i) {
+    if (const auto kind = work_kind(static_cast<Phase>(i))) {
+      amounts[*kind].seconds += static_cast<double>(frame.time_ns[i]) * 1e-9;
+      amounts[*kind].ticks += static_cast<double>(frame.ticks[i]);
+      amounts[*kind].units += static_cast<double>(frame.units[i]);
     }
-  };
-  add(0, Phase::RolloutEnvironment);
-  add(0, Phase::RolloutInference);
-  add(1, Phase::Update);
-  add(2, Phase::Checkpoint);
+  }
   return amounts;
 }
 

@@ -15,6 +15,9 @@ inline constexpr std::size_t kWorkKinds = 3;
 inline constexpr std::array<std::string_view, kWorkKinds> kWorkNames = {"rollout", "update",
                                                                         "checkpoint"};
 
+/// Which of them; nothing for time in which no work is done.
+[[nodiscard]] std::optional<std::size_t> work_kind(telemetry::Phase phase);
+
 /// Of one kind of work.
 struct Amount {
   double seconds = 0;

@@ -1,0 +1,158 @@
+#include "guard/impact_controls.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "guard/impact_world.h"
+
+namespace keisei::guard {
+namespace {
+
+using telemetry::FrameRecord;
+using testing_support::true_loss;
+using testing_support::World;
+
+TEST(ImpactControls, RunsANegativeControlWhileNobodyAsks) {
+  World world;
+  world.demand = 0;
+  world.go_on(60);
+  const ImpactEstimate estimate = world.controller.impact().estimate();
+  EXPECT_EQ(estimate.control_blocks, 100);
+  EXPECT_LT(estimate.negative_control.lower, 0);
+  EXPECT_GT(estimate.negative_control.upper, 0);
+  EXPECT_EQ(estimate.running_s, 0);
+  EXPECT_EQ(world.ran_s, 0);
+}
+
+TEST(ImpactControls, TakesHoldOutsOnlyWhereSomebodyWantsToRun) {
+  World world;
+  world.burst_loss = 0;
+  world.go_on(60);
+  world.demand = 0;
+  world.go_on(1);
+  world.frames.clear();
+  world.go_on(10);
+  for (const FrameRecord& frame : world.frames) {
+    EXPECT_TRUE(!frame.control.empty() || frame.setting != setting::kOff) << frame.number;
+  }
+}
+
+TEST(ImpactControls, SeesTheLoadOfThePositiveControlAndChargesIt) {
+  World world;
+  world.demand = 0;
+  world.go_on(119);
+  EXPECT_EQ(world.loaded_s, 0);
+  world.go_on(481);
+  const ImpactEstimate estimate = world.controller.impact().estimate();
+  EXPECT_TRUE(estimate.positive_control.detected());
+  EXPECT_NEAR(estimate.positive_control.loss.estimate, 0.5, 0.02);
+  EXPECT_NEAR(estimate.positive_control.load_cpus, 2, 0.1);
+  EXPECT_NEAR(estimate.positive_control.trainer_cpu_loss.value(), 0.5, 0.05);
+  EXPECT_GT(estimate.lost_s_upper, (1 - world.trained_s / world.passed_s) * 600 - 0.01);
+  EXPECT_EQ(estimate.verdict, ImpactVerdict::Within);
+  const double loaded = world.loaded_s;
+  world.go_on(600);
+  EXPECT_EQ(world.loaded_s, loaded);
+}
+
+TEST(ImpactControls, TheLoadStandsBackAndNeverRunsWithAnEvaluation) {
+  World world;
+  world.burst_loss = 0;
+  for (int i = 0; i < 3000; ++i) {
+    world.demand = world.order.load || i % 50 < 10 ? 1 : 0;
+    world.go_on(0.13);
+  }
+  EXPECT_GT(world.loaded_s, 0);
+  EXPECT_FALSE(world.both_ran);
+  EXPECT_LT(true_loss(world), 0.05);
+}
+
+TEST(ImpactControls, TheLoadNeverSpendsWhatAnEvaluationSavesNorRunsUnseen) {
+  for (const auto hinder :
+       {+[](World& world) { world.waiting = true; }, +[](World& world) { world.unpaced = true; },
+        +[](World& world) { world.readable = false; }}) {
+    World world;
+    world.demand = 0;
+    while (!world.order.load) {
+      world.go_on(0.01);
+    }
+    hinder(world);
+    world.go_on(1);
+    const double loaded = world.loaded_s;
+    world.go_on(150);
+    EXPECT_EQ(world.loaded_s, loaded);
+  }
+}
+
+TEST(ImpactControls, ControlsRunWhereEvaluationsAskWithoutAPause) {
+  for (const double burst_loss : {0.5, 0.02}) {
+    World world;
+    world.burst_loss = burst_loss;
+    world.can_slack = false;
+    world.go_on(600);
+    const ImpactEstimate estimate = world.controller.impact().estimate();
+    EXPECT_GE(estimate.control_blocks, 20) << burst_loss;
+    EXPECT_TRUE(estimate.positive_control.detected()) << burst_loss;
+    EXPECT_EQ(estimate.verdict, ImpactVerdict::Within) << burst_loss;
+    EXPECT_FALSE(world.both_ran);
+    EXPECT_LT(true_loss(world), 0.05);
+    EXPECT_GT(world.ran_s, 10);
+  }
+}
+
+TEST(ImpactControls, TheLoadGivesUpWhereItsBlocksComeToNothing) {
+  World world;
+  world.demand = 0;
+  world.others = [&world] { return world.order.load ? 0.0 : 0.5; };  // it takes it from them
+  world.go_on(3000);
+  const double loaded = world.loaded_s;
+  EXPECT_GT(loaded, 1);
+  world.go_on(600);
+  EXPECT_EQ(world.loaded_s, loaded);
+}
+
+TEST(ImpactControls, TheLoadLeavesTheClassOfAnOpenBlockAlone) {
+  World world;
+  world.burst_loss = 0.5;
+  for (int i = 0; i < 3000; ++i) {
+    world.demand = world.order.load || i % 50 < 10 ? 1 : 0;
+    world.go_on(0.13);
+  }
+  std::map<std::int64_t, std::set<bool>> classes;
+  for (const FrameRecord& frame : world.frames) {
+    if (frame.setting == setting::kOn && frame.control.empty()) {
+      classes[frame.block].insert(frame.burst);
+    }
+  }
+  EXPECT_GT(world.loaded_s, 0);
+  for (const auto& [block, bursts] : classes) {
+    EXPECT_EQ(bursts.size(), 1) << block;
+  }
+}
+
+TEST(ImpactControls, WhoReportsNoLossBesideTheLoadProvesNothing) {
+  World liar;
+  liar.demand = 0;
+  liar.lies = true;
+  liar.go_on(600);
+  const ImpactEstimate estimate = liar.controller.impact().estimate();
+  EXPECT_EQ(estimate.verdict, ImpactVerdict::Unproven);
+  EXPECT_THAT(estimate.reason, testing::HasSubstr("progress does not measure its work"));
+}
+
+TEST(ImpactControls, ALoadOnIdleProcessorsCostsNothingAndProvesNoLie) {
+  World world;
+  world.demand = 0;
+  world.load_loss = 0;
+  world.go_on(600);
+  const ImpactEstimate estimate = world.controller.impact().estimate();
+  EXPECT_EQ(estimate.positive_control.blocks, PositiveControl::kMostBlocks);
+  EXPECT_FALSE(estimate.positive_control.detected());
+  EXPECT_EQ(estimate.verdict, ImpactVerdict::Within);
+}
+
+}  // namespace
+}  // namespace keisei::guard
