@@ -3,10 +3,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -14,7 +12,6 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <optional>
@@ -23,6 +20,7 @@
 
 #include "app/evaluation_settings.h"
 #include "app/progress.h"
+#include "app/progress_display.h"
 #include "base/file.h"
 #include "eval/evaluation_manager.h"
 #include "guard/heartbeat.h"
@@ -36,47 +34,6 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::awaitable;
-
-/// A terminal that went away must not take the supervisor with it.
-void write_ignoring_errors(std::string_view text) {
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-}
-
-/// A line that is longer than the terminal is wide could not be rewritten.
-std::string cut_to_terminal(std::string line) {
-  winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1) {
-    line.resize(std::min<std::size_t>(line.size(), size.ws_col - 1U));
-  }
-  return line;
-}
-
-/// Progress on stderr: one line that is rewritten on a terminal, a line now and then elsewhere.
-class ProgressDisplay {
- public:
-  void show(const ProgressState& state, MonotonicTime now) {
-    if (terminal_) {
-      write_ignoring_errors("\r\x1b[2K" + cut_to_terminal(progress_line(state)));
-      dirty_ = true;
-    } else if (now - last_ >= kPlainInterval) {
-      write_ignoring_errors(progress_line(state) + "\n");
-      last_ = now;
-    }
-  }
-  /// Takes the progress line away, before a line that stays.
-  void clear() {
-    if (dirty_) {
-      write_ignoring_errors("\r\x1b[2K");
-      dirty_ = false;
-    }
-  }
-
- private:
-  static constexpr std::chrono::seconds kPlainInterval{10};
-  const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
-  bool dirty_ = false;
-  MonotonicTime last_{};
-};
 
 /// The state of one supervision. Everything runs on the loop thread.
 class Supervisor {
@@ -127,10 +84,7 @@ class Supervisor {
     if (!failure_) {
       write_certificate();
     }
-    if (failure_) {
-      return tl::unexpected<Error>(std::move(*failure_));
-    }
-    return end_;
+    return failure_ ? Result<SupervisionEnd>(tl::unexpected(std::move(*failure_))) : end_;
   }
 
  private:
@@ -247,9 +201,7 @@ class Supervisor {
     const std::int64_t step = notice.record.step;
     if (!progress_.enforcement) {
       event(telemetry::LogLevel::Warning, "enforcement_off",
-            fmt::format("step {} is evaluated WITHOUT limits: evaluation.enforcement.enabled is "
-                        "false",
-                        step));
+            fmt::format("step {} is evaluated WITHOUT limits: enforcement is off", step));
     }
     progress_.evaluations_active = evaluations_->active() + 1;
     auto record = co_await evaluations_->evaluate_notice(std::move(notice));
