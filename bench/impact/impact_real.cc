@@ -136,7 +136,8 @@ class Run {
     rest();
     double left = settings_.seconds;
     while (left > 0) {
-      segment(std::min(length, left), left <= settings_.seconds / 2);
+      const double now = std::min(length, left);
+      segment(now, std::clamp((settings_.seconds / 2 - (left - now)) / now, 0.0, 1.0));
       left -= length;
       rest();
     }
@@ -170,7 +171,8 @@ class Run {
         [&] { std::this_thread::sleep_for(std::chrono::duration<double>(settings_.rest)); }));
   }
 
-  void segment(double length, bool second_half) {
+  /// `late`: the share of it, at its end, that lies in the second half of all segments.
+  void segment(double length, double late) {
     over_ = false;
     frames_.clear();
     control_.emplace();
@@ -193,10 +195,10 @@ class Run {
       loop_.run();  // the evaluation that the end found at work is the training's loss as well
     });
     outcome_.segments.push_back(stretch);
-    count(stretch.seconds, own_cpu() - own_before, second_half);
+    count(stretch.seconds, own_cpu() - own_before, late);
   }
 
-  void count(double took, double own, bool second_half) {
+  void count(double took, double own, double late) {
     outcome_.watching += own;
     with_s_ += took;
     double evaluations = 0;
@@ -218,10 +220,13 @@ class Run {
     }
     outcome_.standing.push_back(standing);
     outcome_.cpu += evaluations;
-    if (second_half) {
-      outcome_.cpu_second_half += evaluations;
-      second_half_s_ += took;
+    const double last = frames_.empty() ? 0 : static_cast<double>(frames_.back().end_ns) * 1e-9;
+    for (const telemetry::FrameRecord& frame : frames_) {
+      if (frame.control.empty() && static_cast<double>(frame.end_ns) * 1e-9 > last - late * took) {
+        outcome_.cpu_second_half += frame.own_cpu;
+      }
     }
+    second_half_s_ += late * took;
   }
 
   guard::TrainingGovernor::Options options() {

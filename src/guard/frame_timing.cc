@@ -15,8 +15,7 @@ constexpr double kStepsPerFrame = 20;
 constexpr double kShortestWashout = 0.05;  // seconds after a switch
 constexpr auto kNoProgress = 2s;           // without a tick a stretch ends so long after its time
 constexpr double kSilentFrames = 4;        // or so many steps
-constexpr auto kPatience = 30s;
-constexpr auto kShortestSilence = 250ms;  // ten slices of the scheduler
+constexpr auto kShortestSilence = 250ms;   // ten slices of the scheduler
 constexpr double kSilentSteps = 10;
 constexpr double kLearn = 0.1;  // weight of the newest frame
 
@@ -35,9 +34,8 @@ double FrameTiming::frame_s() const {
 
 double FrameTiming::washout_s() const { return std::max(kShortestWashout, step_s_); }
 
-nanoseconds FrameTiming::patience(bool running) const {
-  return running ? std::max<nanoseconds>(kNoProgress, from_seconds(kSilentFrames * step_s_))
-                 : kPatience;
+nanoseconds FrameTiming::patience_while_running() const {
+  return std::max<nanoseconds>(kNoProgress, from_seconds(kSilentFrames * step_s_));
 }
 
 nanoseconds FrameTiming::silence_limit(Phase phase) const {

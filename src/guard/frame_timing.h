@@ -25,9 +25,11 @@ class FrameTiming {
   [[nodiscard]] double frame_s() const;
   /// After a switch, until what is seen counts; in seconds.
   [[nodiscard]] double washout_s() const;
-  /// Until a stretch ends without a tick, after its time; longer where nothing runs that could be
-  /// the cause.
-  [[nodiscard]] std::chrono::nanoseconds patience(bool running) const;
+  /// Until a stretch ends without a tick, after its time; where evaluations run, that could be the
+  /// cause, sooner than elsewhere.
+  [[nodiscard]] std::chrono::nanoseconds patience_while_running() const;
+  static constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds(30);
+
   /// A longer silence stops evaluations.
   [[nodiscard]] std::chrono::nanoseconds silence_limit(telemetry::Phase phase) const;
   /// Until the next look, at least.

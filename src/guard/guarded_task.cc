@@ -23,6 +23,7 @@ using namespace std::chrono_literals;
 constexpr auto kFirstSample = 2ms;         // most of what ends at once is never sampled
 constexpr auto kCommonInterval = 20ms;     // the longest of the monitor's
 constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
+constexpr auto kBetweenWeighings = 250ms;  // a file is opened for each process
 constexpr std::size_t kFewProcesses = 16;  // whose account delays no kill
 constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
 constexpr std::size_t kStderrTail = 4096;  // bytes
@@ -58,7 +59,7 @@ struct Overloaded : Visitors... {
   using Visitors::operator()...;
 };
 template <class... Visitors>  // clang 16 does not deduce it
-Overloaded(Visitors...) -> Overloaded<Visitors...>;
+Overloaded(Visitors...)->Overloaded<Visitors...>;
 
 }  // namespace
 
@@ -270,8 +271,9 @@ void GuardedTask::look(MonotonicTime now) {
     return;
   }
   soft_limits_->look(sample, elapsed);
-  if (lowered_ == true) {
+  if (lowered_ == true && now >= next_weighing_) {
     lowered_.reset();  // a session that was made since has its full weight
+    next_weighing_ = now + kBetweenWeighings;
   }
   govern(now, sample.cpu_seconds);
 }

@@ -92,6 +92,7 @@ class GuardedTask final : public PacedTree {
   std::optional<SoftLimits> soft_limits_;
 
   MonotonicTime next_sample_;
+  MonotonicTime next_weighing_;
   RunFacts facts_;
   std::optional<LastResorts> ending_;  // since the main process ended, or the kill was decided
   UniqueFd survivor_;

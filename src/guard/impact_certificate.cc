@@ -37,7 +37,7 @@ std::string critical_path(const ImpactEstimate& impact) {
 
 std::string positive_text(const PositiveControl& control) {
   if (control.attempts == 0) {
-    return "-   not run: it needs two minutes of training, and time in which nothing is evaluated";
+    return "-   not run: it needs two minutes of training, and then time between evaluations";
   }
   return fmt::format("{}   {} blocks beside a load of {:.1f} CPUs: {}", share_text(control.loss),
                      control.blocks, control.load_cpus,

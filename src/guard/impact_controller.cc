@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/check.h"
 #include "guard/frame.h"
 #include "guard/impact_controls.h"
 
@@ -16,6 +17,7 @@ using telemetry::FrameRecord;
 constexpr double kFreeFrame = 1.0;
 constexpr double kLongFreeFrame = 5.0;       // when the negative control is done
 constexpr double kLongestWaitForPhase = 20;  // seconds
+constexpr std::int64_t kPlacedAnyway = 10;   // every so many blocks, to see a phase again
 constexpr double kLoadCredit = 2;            // seconds, to begin with it in one
 constexpr double kLearn = 0.1;               // weight of the newest frame in what is ordinary
 constexpr double kSteadyShare = 0.8;         // of the limit: what the budget earns for ever
@@ -61,6 +63,8 @@ void ImpactController::note_end() {
     typical_s_ += 0.3 * (used_s_ - typical_s_);
   }
   used_s_ = 0;
+  load_had_turn_ = false;
+  since_costly_.reset();
 }
 
 ImpactEstimate ImpactController::estimate(MonotonicTime now) const {
@@ -85,6 +89,7 @@ ImpactOrder ImpactController::observe(const ImpactObservation& observed) {
     close(seen);
     next(seen);
   }
+  sighted_ = !seen.unpaced && !blind(seen);
   const bool runs = run_ && !vetoed_;
   return {.run = runs && !load_ && seen.demand > 0,
           .burst = burst_,
@@ -114,7 +119,9 @@ bool ImpactController::over(const ImpactObservation& seen) const {
   const bool ticked = ticked_since(stretch_->reading, seen);
   const bool waits_for_tick = stretch_->setting == setting::kSwitch;
   const bool complete = ticked && (!waits_for_tick || seen.progress->time >= stretch_->due);
-  return complete || blind(seen) || seen.now >= stretch_->due + timing_.patience(stretch_->running);
+  return complete || blind(seen) ||
+         seen.now >= stretch_->due + (stretch_->running ? timing_.patience_while_running()
+                                                        : FrameTiming::kPatience);
 }
 
 /// What happened in the middle of a stretch and does not wait for its end.
@@ -123,9 +130,10 @@ void ImpactController::cut_short(const ImpactObservation& seen) {
   const bool is_slot = now.setting != setting::kSwitch;
   const bool is_control = !now.control.empty() && is_slot;
   const bool waits = now.setting == setting::kFree || (is_control && !now.held);
-  const bool in_the_way = load_ && is_slot && !leaves_time_to_load(seen);
+  const bool in_the_way = load_ && is_slot && !load_may_go_on(seen);
+  const bool makes_way = now.setting == setting::kFree && seen.waiting && may_load(seen);
   const bool vanished = now.setting == setting::kOn && now.control.empty() && seen.demand == 0;
-  if ((waits && seen.demand > 0) || vanished || in_the_way) {
+  if ((waits && seen.demand > 0) || makes_way || vanished || in_the_way) {
     now.cut = now.cut || seen.now < now.due;
     now.due = std::min(now.due, seen.now);
   }
@@ -206,6 +214,8 @@ void ImpactController::next_without_demand(const ImpactObservation& seen) {
   }
   if (!control_block_ && may_load(seen)) {
     control_block_ = make_block(control::kLoad);
+    load_among_others_ = seen.waiting;
+    load_had_turn_ = true;
     return next_with_load(seen);
   }
   if (!wants_negative_control(impact_)) {
@@ -224,23 +234,37 @@ void ImpactController::next_with_nothing(const ImpactObservation& seen) {
   begin_slot(control_block_, seen);
 }
 
-/// With much credit, in a lull. Once begun, until the credit is spent.
+/// In a lull with much credit, and once begun until the credit is spent. While somebody waits, one
+/// block after each evaluation.
 bool ImpactController::may_load(const ImpactObservation& seen) const {
   const LoadTurn turn = load_turn(impact_);
-  const bool begun = impact_.estimate().positive_control.blocks > 0;
-  return turn != LoadTurn::Never && leaves_time_to_load(seen) &&
-         (begun || turn == LoadTurn::Insists ? affordable() : budget_.credit() >= kLoadCredit);
+  if (turn == LoadTurn::Never || seen.demand > 0 || seen.unpaced || blind(seen)) {
+    return false;
+  }
+  if (seen.waiting) {
+    return load_has_a_turn();
+  }
+  return impact_.load_blocks() > 0 ? affordable() : budget_.credit() >= kLoadCredit;
 }
 
-/// Whoever waits for credit is not to find it spent, and without progress nothing is seen.
-bool ImpactController::leaves_time_to_load(const ImpactObservation& seen) const {
-  const bool lull = seen.demand == 0 && !seen.waiting;
-  return (lull || load_turn(impact_) == LoadTurn::Insists) && !seen.unpaced && !blind(seen);
+bool ImpactController::load_has_a_turn() const {
+  return !load_had_turn_ && affordable() && load_turn(impact_) == LoadTurn::AmongOthers;
+}
+
+bool ImpactController::load_is_due() const {
+  return begun_with_load() || load_ || (sighted_ && load_has_a_turn());
+}
+
+/// Whoever waits for credit is not to find more than one block's spent, and without progress
+/// nothing is seen.
+bool ImpactController::load_may_go_on(const ImpactObservation& seen) const {
+  return seen.demand == 0 && (!seen.waiting || load_among_others_) && !seen.unpaced && !blind(seen);
 }
 
 void ImpactController::next_with_load(const ImpactObservation& seen) {
+  KEISEI_CHECK(!run_ || load_, "an evaluation runs where the load is to");
   const bool on = control_block_->next != control_block_->hold_out;
-  if (!leaves_time_to_load(seen) || (on && !affordable())) {
+  if (!load_may_go_on(seen) || (on && !affordable())) {
     control_block_.reset();
     return run_ ? stop_running(seen) : begin({.setting = setting::kFree}, seen, kFreeFrame);
   }
@@ -298,14 +322,6 @@ bool ImpactController::waits_for_phase(const ImpactObservation& seen) {
 }
 
 void ImpactController::next_with_demand(const ImpactObservation& seen) {
-  const bool takes_turn = !block_ && !load_had_turn_ && may_load(seen);
-  if (takes_turn || (begun_with_load() && leaves_time_to_load(seen))) {
-    load_had_turn_ = true;
-    if (!begun_with_load()) {
-      control_block_ = make_block(control::kLoad);
-    }
-    return next_with_load(seen);
-  }
   if (begun_with_load()) {
     control_block_.reset();
   }
@@ -321,10 +337,10 @@ void ImpactController::next_with_demand(const ImpactObservation& seen) {
   }
   if (!block_) {
     const bool burst = chooses_burst(seen.can_slack);
-    if (!burst && waits_for_phase(seen)) {
+    const bool anyway = blocks_ % kPlacedAnyway == 0;
+    if (!burst && !anyway && waits_for_phase(seen)) {
       return save(seen);
     }
-    load_had_turn_ = false;
     block_ = make_block();
     burst_ = burst;
   }

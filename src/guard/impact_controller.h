@@ -32,12 +32,12 @@ struct ImpactOrder {
 ///
 /// Evaluations run only in the on-slots of blocks, and a slot begins only where the credit covers
 /// it as if everything were lost in it. At full weight while the credit covers what such an
-/// evaluation has cost so far, else in the slack class, and
-/// there in the phases of the training that lose least. A silence of the training stops them at
-/// once. Without evaluations it goes on with blocks that nobody runs in (the negative control),
-/// once with blocks of a known load (the positive control), then with long frames. Where
-/// evaluations are asked for without a pause, the controls run while they are held back for want of
-/// credit, and the load takes turns with them. Pure but for the seed. One thread.
+/// evaluation has cost so far, else in the slack class, and there in the phases of the training
+/// that lose least. A silence of the training stops them at once. Without evaluations it goes on
+/// with blocks that nobody runs in (the negative control), once with blocks of a known load (the
+/// positive control), then with long frames. Where evaluations are asked for without a pause, the
+/// negative control runs while they are held back for want of credit, and the load has a block
+/// between two of them. Pure but for the seed. One thread.
 class ImpactController {
  public:
   struct Options {
@@ -67,6 +67,8 @@ class ImpactController {
   /// What an ordinary evaluation at full weight would be charged with, to the best of our
   /// knowledge.
   [[nodiscard]] double predicted_charge() const;
+  /// A block of the known load is at work, or wants to come before the next evaluation.
+  [[nodiscard]] bool load_is_due() const;
   /// Hold-outs in a row in which an evaluation that was told to stand still used the CPU.
   [[nodiscard]] int not_stopped_in_a_row() const { return not_stopped_; }
   [[nodiscard]] const Options& options() const { return options_; }
@@ -98,7 +100,8 @@ class ImpactController {
   void save(const ImpactObservation& seen);
   [[nodiscard]] bool waits_for_phase(const ImpactObservation& seen);
   [[nodiscard]] bool may_load(const ImpactObservation& seen) const;
-  [[nodiscard]] bool leaves_time_to_load(const ImpactObservation& seen) const;
+  [[nodiscard]] bool load_has_a_turn() const;
+  [[nodiscard]] bool load_may_go_on(const ImpactObservation& seen) const;
   [[nodiscard]] bool begun_with_load() const {
     return control_block_ && control_block_->control == control::kLoad;
   }
@@ -123,7 +126,9 @@ class ImpactController {
   bool load_ = false;  ///< it is the load
   bool burst_ = true;
   std::optional<MonotonicTime> since_costly_;  ///< waits for a phase that costs less
-  bool load_had_turn_ = false;                 ///< since the last block of evaluations
+  bool load_had_turn_ = false;                 ///< since the last evaluation
+  bool sighted_ = false;            ///< at the last look: progress was seen, and all was paced
+  bool load_among_others_ = false;  ///< its block began while somebody waited
   bool vetoed_ = false;     ///< evaluations have been told to stand still, whatever `run_` says
   double used_s_ = 0;       ///< in which evaluations ran since one was admitted
   double typical_s_ = 0.5;  ///< the same of a whole evaluation

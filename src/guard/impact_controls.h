@@ -7,11 +7,11 @@ namespace keisei::guard {
 /// Whether the negative control wants more blocks.
 [[nodiscard]] bool wants_negative_control(const TrainingImpact& impact);
 
-/// When the positive control's load may run.
+/// When a block of the positive control's load may begin.
 enum class LoadTurn {
-  Never,    ///< not yet, or it has seen what there is to see
-  InALull,  ///< while nobody asks: it is no reason to keep an evaluation waiting
-  Insists   ///< there was no lull: it takes turns with evaluations
+  Never,        ///< not yet, or it has seen what there is to see
+  InALull,      ///< while nobody asks: it is no reason to keep an evaluation waiting
+  AmongOthers,  ///< there was no lull: also one between two evaluations, while the next one waits
 };
 [[nodiscard]] LoadTurn load_turn(const TrainingImpact& impact);
 

@@ -87,20 +87,43 @@ TEST(ImpactControls, TheLoadNeverSpendsWhatAnEvaluationSavesNorRunsUnseen) {
   }
 }
 
-TEST(ImpactControls, ControlsRunWhereEvaluationsAskWithoutAPause) {
+TEST(ImpactControls, RunWhereEvaluationsAreAskedForWithoutAPause) {
   for (const double burst_loss : {0.5, 0.02}) {
     World world;
     world.burst_loss = burst_loss;
-    world.can_slack = false;
-    world.go_on(600);
+    world.ask_again_and_again(900);
     const ImpactEstimate estimate = world.controller.impact().estimate();
     EXPECT_GE(estimate.control_blocks, 20) << burst_loss;
     EXPECT_TRUE(estimate.positive_control.detected()) << burst_loss;
     EXPECT_EQ(estimate.verdict, ImpactVerdict::Within) << burst_loss;
     EXPECT_FALSE(world.both_ran);
     EXPECT_LT(true_loss(world), 0.05);
-    EXPECT_GT(world.ran_s, 10);
   }
+}
+
+TEST(ImpactControls, OneBlockOfTheLoadComesBetweenTwoEvaluationsAtMost) {
+  World world;
+  world.load_loss = 0;  // so that it is tried to the end
+  world.ask_again_and_again(300);
+  const int before = world.evaluations;
+  world.ask_again_and_again(100);
+  EXPECT_GT(world.loaded_s, 0.2);
+  EXPECT_LT(world.loaded_s, 0.35 * (world.evaluations - before + 1));
+}
+
+TEST(ImpactControls, NoEvaluationRunsInAFrameOfTheLoad) {
+  World world;
+  world.burst_loss = 0.02;
+  world.demand = 1;
+  world.go_on(400);
+  world.ask_again_and_again(200);
+  double loaded_s = 0;
+  for (const FrameRecord& frame : world.frames) {
+    const bool on = frame.control == control::kLoad && frame.setting == setting::kOn;
+    loaded_s += on ? static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9 : 0;
+  }
+  EXPECT_GT(loaded_s, 0);
+  EXPECT_LE(loaded_s, world.loaded_s);
 }
 
 TEST(ImpactControls, TheLoadGivesUpWhereItsBlocksComeToNothing) {

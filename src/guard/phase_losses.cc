@@ -5,8 +5,8 @@
 namespace keisei::guard {
 namespace {
 
-constexpr double kKnown = 3;         // seconds on and off, to compare a phase with others
-constexpr double kCheaper = 0.02;    // of the rate, what is worth a wait
+constexpr double kKnown = 10;        // seconds on and off, to compare a phase with others
+constexpr double kCheaper = 0.05;    // of the rate, what is worth a wait and no noise
 constexpr double kWorthAWait = 0.1;  // share of the training's time that a phase takes
 
 }  // namespace

@@ -29,7 +29,7 @@ class PhaseLosses {
   /// rollout, update, checkpoint: those that were seen.
   [[nodiscard]] std::map<std::string, PhaseImpact> all() const;
   /// Whether evaluations in the slack class are known to cost more in that phase than in another
-  /// that takes some of the training's time: by two points at least.
+  /// that takes some of the training's time: by five points at least.
   [[nodiscard]] bool is_costly(telemetry::Phase phase) const;
 
  private:

@@ -1,17 +1,14 @@
 #include "guard/trainer_family.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <filesystem>
-#include <string>
-#include <string_view>
+#include <optional>
 #include <utility>
 
+#include "base/check.h"
 #include "os/procfs.h"
 
 namespace keisei::guard {
@@ -20,39 +17,22 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kBetweenLooks = 1s;
-constexpr std::size_t kMostMembers = 256;  // a descriptor each
+constexpr std::size_t kMostMembers = 64;  // a system call each at every look of the governor
 
-double ticks_per_second() {
-  static const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
-  return ticks;
-}
-
-UniqueFd open_stat(pid_t pid) {
-  return UniqueFd(::open(fmt::format("/proc/{}/stat", pid).c_str(), O_RDONLY | O_CLOEXEC));
-}
-
-std::optional<os::ProcessStat> read_stat(int fd) {
-  std::array<char, 1024> buffer{};
-  const ssize_t got = fd >= 0 ? ::pread(fd, buffer.data(), buffer.size(), 0) : -1;
-  return got > 0
-             ? os::parse_stat({buffer.data(), static_cast<std::size_t>(got)}, ticks_per_second())
-             : std::nullopt;
-}
-
-/// Numbers between blanks.
-std::vector<pid_t> parse_pids(std::string_view text) {
-  std::vector<pid_t> pids;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at < end) {
-    pid_t pid = 0;
-    const auto [next, error] = std::from_chars(at, end, pid);
-    if (error == std::errc{}) {
-      pids.push_back(pid);
-    }
-    at = error == std::errc{} ? next : at + 1;
+/// By the scheduler's own account, to the nanosecond: /proc counts in ticks of 10 ms.
+std::optional<double> cpu_seconds_of(pid_t pid) {
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) {
+    return std::nullopt;
   }
-  return pids;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+std::optional<std::uint64_t> start_of(pid_t pid) {
+  const auto text = os::read_proc(fmt::format("/proc/{}/stat", pid));
+  const auto stat = text ? os::parse_stat(*text, 1) : std::nullopt;
+  return stat ? std::optional(stat->start_ticks) : std::nullopt;
 }
 
 /// Another guard that the trainer has started: what runs below it is no training.
@@ -60,37 +40,37 @@ bool is_guard(pid_t pid) {
   return os::read_proc(fmt::format("/proc/{}/comm", pid)).value_or("") == "keisei\n";
 }
 
-/// Of all its threads. A process that goes meanwhile has none.
-std::vector<pid_t> children_of(pid_t pid) {
-  std::vector<pid_t> children;
-  std::error_code error;
-  std::filesystem::directory_iterator threads(fmt::format("/proc/{}/task", pid), error);
-  for (; !error && threads != std::filesystem::directory_iterator(); threads.increment(error)) {
-    const auto text = os::read_proc((threads->path() / "children").string());
-    std::ranges::copy(parse_pids(text.value_or("")), std::back_inserter(children));
-  }
-  return children;
-}
-
 }  // namespace
 
-TrainerFamily::TrainerFamily(pid_t trainer, pid_t guard) : trainer_(trainer), guard_(guard) {
-  members_.push_back({trainer_, open_stat(trainer_)});
+TrainerFamily::TrainerFamily(Roots roots) : roots_(roots) {
+  KEISEI_CHECK(roots.trainer != roots.guard, "a guard is no trainer");
+  add(roots_.trainer);
 }
 
+void TrainerFamily::add(pid_t pid) {
+  const std::optional<std::uint64_t> start = start_of(pid);
+  const std::optional<double> cpu = cpu_seconds_of(pid);
+  if (start && cpu) {
+    members_.push_back({.pid = pid, .start_ticks = *start, .last = *cpu});
+  }
+}
+
+/// Those found before stay while they live; where the trainer itself is gone nobody is looked for.
 void TrainerFamily::look_around() {
   std::vector<Member> known = std::exchange(members_, {});
-  members_.push_back(std::move(known.front()));  // another one of its number is not the trainer
   const auto take = [&](pid_t pid) {
     const auto found = std::ranges::find(known, pid, &Member::pid);
-    if (found != known.end() && read_stat(found->stat.get())) {
-      members_.push_back(std::move(*found));
-    } else if (pid != guard_ && !is_guard(pid)) {
-      members_.push_back({pid, open_stat(pid)});
+    if (found != known.end() && start_of(pid) == found->start_ticks) {
+      members_.push_back(*found);
+    } else if (pid != roots_.guard && !is_guard(pid)) {
+      add(pid);
     }
   };
+  if (!known.empty() && start_of(roots_.trainer) == known.front().start_ticks) {
+    members_.push_back(known.front());
+  }
   for (std::size_t i = 0; i < members_.size(); ++i) {
-    for (const pid_t child : children_of(members_[i].pid)) {
+    for (const pid_t child : os::children_of(members_[i].pid)) {
       if (members_.size() < kMostMembers) {
         take(child);
       }
@@ -98,21 +78,18 @@ void TrainerFamily::look_around() {
   }
 }
 
-std::optional<double> TrainerFamily::cpu_seconds(MonotonicTime now) {
+double TrainerFamily::cpu_seconds(MonotonicTime now) {
+  for (Member& member : members_) {
+    if (const std::optional<double> cpu = cpu_seconds_of(member.pid)) {
+      used_ += std::max(0.0, *cpu - member.last);
+      member.last = *cpu;
+    }
+  }
   if (now >= next_look_) {
     look_around();
     next_look_ = now + kBetweenLooks;
   }
-  double sum = 0;
-  for (const Member& member : members_) {
-    const std::optional<os::ProcessStat> stat = read_stat(member.stat.get());
-    if (stat) {
-      sum += stat->cpu_seconds + stat->reaped_cpu_seconds;
-    } else if (member.pid == trainer_) {
-      return std::nullopt;
-    }
-  }
-  return sum;
+  return used_;
 }
 
 std::vector<pid_t> TrainerFamily::members() const {

@@ -70,14 +70,17 @@ TrainingGovernor::TrainingGovernor(const boost::asio::any_io_executor& executor,
 TrainingGovernor::~TrainingGovernor() { *alive_ = false; }
 
 void TrainingGovernor::begin_watching(pid_t trainer) {
-  trainer_.emplace(trainer, ::getpid());
+  trainer_.reset();
+  if (trainer != ::getpid()) {
+    trainer_.emplace(TrainerFamily::Roots{.trainer = trainer, .guard = ::getpid()});
+  }
   released_ = false;
   watching_ = true;
   look_soon();
 }
 
-void TrainingGovernor::watch(telemetry::StepClockReader clock) {
-  const pid_t trainer = clock.writer_pid();
+void TrainingGovernor::watch(telemetry::StepClockReader clock, std::optional<pid_t> process) {
+  const pid_t trainer = process.value_or(clock.writer_pid());
   clock_ = std::move(clock);
   begin_watching(trainer);
 }
@@ -170,7 +173,8 @@ void TrainingGovernor::make_ready(MonotonicTime now) {
   if (!waits || (ready_ && now - ready_since_ > kReadyFor)) {
     ready_.reset();
   }
-  if (waits && !ready_) {
+  const bool gives_way = controller_.load_is_due() && trees_.empty() && starting_ == 0;
+  if (waits && !ready_ && !gives_way) {
     if (const ServiceLevel level = affordable_level(); level != ServiceLevel::Deferred) {
       ready_ = level;
       ready_since_ = now;
@@ -214,10 +218,9 @@ void TrainingGovernor::read_cpu(ImpactObservation& seen) {
   seen.watching_cpu = process - load;
   const std::optional<double> busy =
       os::parse_busy_seconds(read_start(machine_.get()), ticks_per_second());
-  const std::optional<double> trainer = trainer_ ? trainer_->cpu_seconds(seen.now) : std::nullopt;
-  if (busy && trainer) {
-    seen.trainer_cpu = *trainer;
-    seen.others_cpu = *busy - own - process - *trainer;
+  if (busy && trainer_) {
+    seen.trainer_cpu = trainer_->cpu_seconds(seen.now);
+    seen.others_cpu = *busy - own - process - seen.trainer_cpu;
   }
 }
 

@@ -65,8 +65,10 @@ class TrainingGovernor {
   TrainingGovernor(const TrainingGovernor&) = delete;
   TrainingGovernor& operator=(const TrainingGovernor&) = delete;
 
-  /// From now on this is the training's progress. Begins to watch.
-  void watch(telemetry::StepClockReader clock);
+  /// From now on this is the training's progress. Begins to watch. `process`: the trainer, where
+  /// the clock does not name it (it was made by us: then nobody's CPU time tells that others
+  /// disturb it).
+  void watch(telemetry::StepClockReader clock, std::optional<pid_t> process = {});
   /// The same of a training that reports none: evaluations get what the time alone covers.
   void watch_without_progress(pid_t trainer);
   /// It cannot be read: evaluations get what the time alone covers.

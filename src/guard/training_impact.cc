@@ -80,7 +80,7 @@ void TrainingImpact::add(const FrameRecord& frame) {
   const double length = static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
   training_s_ += std::max(0.0, length - seconds_in(frame, Phase::Idle));
   snapshots_s_ += seconds_in(frame, Phase::EvaluationSnapshot);
-  watching_s_ += std::max(0.0, frame.watching_cpu);
+  watching_s_ += frame.watching_cpu;  // below 0 where the kernel's counts are coarse
   trainer_cpu_s_ += std::max(0.0, frame.trainer_cpu);
   const bool load = frame.control == control::kLoad;
   running_s_ += frame.running && !load ? length : 0;
@@ -300,7 +300,7 @@ ImpactEstimate TrainingImpact::estimate(double unframed_running_s) const {
   all.running_s = running_s_ + unframed_running_s;
   all.while_running = sums_.share();
   all.snapshots_s = snapshots_s_;
-  all.watching_s = watching_s_;
+  all.watching_s = std::max(0.0, watching_s_);
   Unsettled unsettled = unsettled_;
   if (block_) {  // not complete yet
     for (const OnFrame& frame : block_->seen.frames) {
@@ -310,13 +310,13 @@ ImpactEstimate TrainingImpact::estimate(double unframed_running_s) const {
   all.unsettled_s = unsettled.total();
   // An evaluation makes nobody faster: no credit is taken from what looks like it.
   const double upper = std::max(0.0, all.while_running.upper);
-  all.lost_s_upper = upper * sums_.seconds() + unsettled.lost(upper) + snapshots_s_ + watching_s_ +
+  all.lost_s_upper = upper * sums_.seconds() + unsettled.lost(upper) + snapshots_s_ + all.watching_s +
                      load_lost_s_ + unframed_running_s;
   if (all.training_s > 0) {
     const double trainer_cpus = std::max(1.0, trainer_cpu_s_ / all.training_s);
     all.amortised = {
         .estimate = (all.while_running.estimate * (sums_.seconds() + all.unsettled_s) +
-                     snapshots_s_ + watching_s_ / trainer_cpus + load_lost_s_) /
+                     snapshots_s_ + all.watching_s / trainer_cpus + load_lost_s_) /
                     all.training_s,
         .lower = (all.while_running.lower * sums_.seconds() + snapshots_s_) / all.training_s,
         .upper = all.lost_s_upper / all.training_s};

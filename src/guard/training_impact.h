@@ -137,6 +137,9 @@ class TrainingImpact {
   [[nodiscard]] double expected_loss(bool burst) const;
   [[nodiscard]] double upper_while_running() const;
   [[nodiscard]] const PhaseLosses& phase_losses() const { return phases_; }
+  [[nodiscard]] double training_s() const { return training_s_; }
+  [[nodiscard]] std::int64_t negative_blocks() const { return nothing_.blocks(); }
+  [[nodiscard]] std::int64_t load_blocks() const { return load_.blocks(); }
   /// Whether the positive control has neither seen its load yet, nor tried long enough.
   [[nodiscard]] bool wants_load() const;
 

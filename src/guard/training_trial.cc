@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -15,6 +17,7 @@
 
 #include "guard/training_governor.h"
 #include "os/attack.h"
+#include "os/procfs.h"
 
 namespace keisei::guard {
 namespace {
@@ -60,6 +63,7 @@ class TrainingTrial {
       }
     };
     watch_signals();
+    children_before_ = os::children_of(::getpid());
     asio::co_spawn(loop_, train(), on_end);
     asio::co_spawn(loop_, observe(), on_end);
     loop_.run();
@@ -112,7 +116,7 @@ class TrainingTrial {
     if (over_) {
       co_return;
     }
-    governor_.watch(std::move(*reader_of(clock_)));
+    governor_.watch(std::move(*reader_of(clock_)), training_process());
     evidence_.rate_before = co_await rate_over(plan_.alone);
     if (over_) {
       co_return;
@@ -121,6 +125,22 @@ class TrainingTrial {
     asio::co_spawn(loop_, ask(), [this](const std::exception_ptr&) { end_one(); });
     evidence_.rate_beside = co_await rate_over(plan_.beside);
     end_all();
+  }
+
+  /// We have made the clock, and the training writes it from within a PID namespace: the new child
+  /// of ours is its tree's root. Nothing where that is ambiguous.
+  [[nodiscard]] std::optional<pid_t> training_process() const {
+    std::optional<pid_t> found;
+    for (const pid_t child : os::children_of(::getpid())) {
+      if (std::ranges::find(children_before_, child) != children_before_.end()) {
+        continue;
+      }
+      if (found) {
+        return std::nullopt;
+      }
+      found = child;
+    }
+    return found;
   }
 
   asio::awaitable<void> ask() {
@@ -172,6 +192,7 @@ class TrainingTrial {
   EvaluationPerformanceManager evaluations_;
   RunControl training_control_;
   RunControl control_;
+  std::vector<pid_t> children_before_;
   TrialEvidence evidence_;
   bool over_ = false;
   int running_ = 1;  // the training and whoever asks for evaluations

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <filesystem>
+#include <system_error>
 
 #include "base/unique_fd.h"
 
@@ -245,6 +247,24 @@ std::optional<std::string> read_proc(const std::string& path) {
     return std::nullopt;
   }
   return text;
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+  std::vector<pid_t> children;
+  std::error_code error;
+  std::filesystem::directory_iterator threads("/proc/" + std::to_string(pid) + "/task", error);
+  for (; !error && threads != std::filesystem::directory_iterator(); threads.increment(error)) {
+    const auto text = read_proc((threads->path() / "children").string());
+    std::string_view rest = text ? std::string_view(*text) : std::string_view();
+    while (!rest.empty()) {
+      const std::string_view word = rest.substr(0, rest.find(' '));
+      if (const auto child = to_number<pid_t>(word)) {
+        children.push_back(*child);
+      }
+      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+    }
+  }
+  return children;
 }
 
 }  // namespace keisei::os

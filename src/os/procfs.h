@@ -87,6 +87,10 @@ struct Mapping {
 /// «MemTotal» of /proc/meminfo.
 [[nodiscard]] std::optional<Bytes> parse_mem_total(std::string_view text);
 
+/// The living children of all threads of a process (/proc/PID/task/*/children); none where it is
+/// gone, or where the kernel does not tell.
+[[nodiscard]] std::vector<pid_t> children_of(pid_t pid);
+
 /// All of a file under /proc; nothing where it is gone or unreadable.
 [[nodiscard]] std::optional<std::string> read_proc(const std::string& path);
 
