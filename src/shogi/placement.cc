@@ -93,4 +93,20 @@ Result<void> validate(const Placement& placement) {
   return check_side_not_to_move(placement);
 }
 
+Result<void> add_to_hand(Placement& placement, Color color, Kind kind, int count) {
+  if (kind < Kind::Pawn || kind > Kind::Gold) {
+    return fail("a king and a promoted piece cannot be in hand");
+  }
+  Hand& hand = placement.hands[as_index(index(color))];
+  const int total = kKindTotal[as_index(index(kind))];
+  if (count > total - hand.count(kind)) {
+    return fail("{} {}s in hand; a set has {}", hand.count(kind) + count,
+                kKindNames[as_index(index(kind))], total);
+  }
+  for (int i = 0; i < count; ++i) {
+    hand.add(kind);
+  }
+  return {};
+}
+
 }  // namespace keisei::shogi

@@ -22,4 +22,8 @@ struct Placement {
 /// that could never move, or the side not to move in check. Fewer pieces than a set are allowed.
 [[nodiscard]] Result<void> validate(const Placement& placement);
 
+/// Puts `count` more of `kind` into the hand of `color`. Fails, and changes nothing, where no hand
+/// can hold that.
+[[nodiscard]] Result<void> add_to_hand(Placement& placement, Color color, Kind kind, int count);
+
 }  // namespace keisei::shogi
