@@ -8,6 +8,7 @@
 #include "app/bench_command.h"
 #include "app/command.h"
 #include "app/config_command.h"
+#include "app/convert_command.h"
 #include "app/doctor_command.h"
 #include "app/evaluate_command.h"
 #include "app/guard_command.h"
@@ -53,6 +54,7 @@ int run(int argc, char** argv) {
   add_perft_command(root, chosen);
   add_moves_command(root, chosen);
   add_playouts_command(root, chosen);
+  add_convert_command(root, chosen);
   add_bench_command(root, chosen);
   try {
     root.parse(argc, argv);
