@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 
 #include "base/printable.h"
 
@@ -14,7 +15,7 @@ namespace {
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kIdeographicSpace = "\u3000";
 constexpr std::size_t kQuotedBytes = 60;
-constexpr int kMostDigits = 9;
+constexpr std::size_t kMostDigits = 9;
 
 /// Owns a conversion descriptor of iconv.
 class Converter {
@@ -142,16 +143,14 @@ bool take(std::string_view& text, std::string_view word) {
 }
 
 std::optional<int> take_number(std::string_view& text) {
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   int number = 0;
-  int digits = 0;
-  while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
-    if (++digits > kMostDigits) {
-      return std::nullopt;
-    }
-    number = number * 10 + (text.front() - '0');
-    text.remove_prefix(1);
+  if (digits > kMostDigits ||
+      std::from_chars(text.data(), text.data() + digits, number).ec != std::errc{}) {
+    return std::nullopt;
   }
-  return digits > 0 ? std::optional(number) : std::nullopt;
+  text.remove_prefix(digits);
+  return number;
 }
 
 std::string quoted_text(std::string_view text) {

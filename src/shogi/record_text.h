@@ -40,7 +40,7 @@ struct ShiftJisText {
 [[nodiscard]] bool take(std::string_view& text, std::string_view word);
 
 /// Removes a number of up to nine ASCII digits from the front of `text`; nothing where there is
-/// none.
+/// none or a longer one, which stays.
 [[nodiscard]] std::optional<int> take_number(std::string_view& text);
 
 /// The text between «», fit for a terminal and cut where it is long; for messages about text in any

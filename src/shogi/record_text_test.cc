@@ -48,6 +48,16 @@ TEST(RecordText, SplitsLinesAtEitherKindOfBreak) {
 
 TEST(RecordText, TrimsIdeographicSpacesToo) { EXPECT_EQ(trimmed(" \t　平手　 \r"), "平手"); }
 
+TEST(RecordText, TakesANumberWholeOrLeavesIt) {
+  std::string_view text = "123456789x";
+  EXPECT_EQ(take_number(text), 123456789);
+  EXPECT_EQ(text, "x");
+  EXPECT_EQ(take_number(text), std::nullopt);
+  text = "1234567890";
+  EXPECT_EQ(take_number(text), std::nullopt);
+  EXPECT_EQ(text, "1234567890");
+}
+
 TEST(RecordText, QuotesWithoutControlBytesAndWithoutCuttingACharacter) {
   EXPECT_EQ(quoted_text("\x1b[2J歩"), "«?[2J歩»");
   std::string longer = "a";
