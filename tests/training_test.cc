@@ -81,7 +81,7 @@ double stem_rms(const net::NetSpec& spec, std::span<const float> weights,
         const int column = square % 9 + static_cast<int>(i % 3) - 1;
         if (row >= 0 && row < 9 && column >= 0 && column < 9) {
           sum += weights[out * fan_in + i] *
-                 planes[i / 9 * env::kSquares + static_cast<std::size_t>(row * 9 + column)];
+                 planes[static_cast<std::size_t>(row * 9 + column) * env::kPlanes + i / 9];
         }
       }
       squares += sum > 0 ? sum * sum : 0;

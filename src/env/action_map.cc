@@ -61,6 +61,21 @@ constexpr Square turned_for(Color mover, Square square) {
   return mover == Color::Black ? square : 80 - square;
 }
 
+Action action_for(Color mover, Move move) {
+  const Square to = turned_for(mover, move.to());
+  int plane = kDropPlane - 1;
+  if (move.is_drop()) {
+    plane += shogi::index(move.dropped());
+  } else {
+    const Square from = turned_for(mover, move.from());
+    const std::uint8_t direction =
+        kDirectionTable[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)];
+    KEISEI_CHECK(direction != kNoDirection, "no piece moves from {} to {}", from, to);
+    plane = direction + (move.is_promotion() ? kDirections : 0);
+  }
+  return static_cast<Action>(plane * shogi::kSquareCount + to);
+}
+
 /// The nearest occupied square (mover's view) from which something could come to `to` in this
 /// direction.
 std::optional<Square> source_of(const Position& position, Square to, int direction) {
@@ -82,19 +97,15 @@ std::optional<Square> source_of(const Position& position, Square to, int directi
 
 }  // namespace
 
-Action action_of(const Position& position, Move move) {
-  const Square to = turned_for(position.side(), move.to());
-  int plane = kDropPlane - 1;
-  if (move.is_drop()) {
-    plane += shogi::index(move.dropped());
-  } else {
-    const Square from = turned_for(position.side(), move.from());
-    const std::uint8_t direction =
-        kDirectionTable[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)];
-    KEISEI_CHECK(direction != kNoDirection, "no piece moves from {} to {}", from, to);
-    plane = direction + (move.is_promotion() ? kDirections : 0);
+Action action_of(const Position& position, Move move) { return action_for(position.side(), move); }
+
+void actions_of(const Position& position, std::span<const Move> moves, std::span<Action> actions) {
+  KEISEI_CHECK(moves.size() == actions.size(), "{} moves, {} actions", moves.size(),
+               actions.size());
+  const Color mover = position.side();
+  for (std::size_t i = 0; i < moves.size(); ++i) {
+    actions[i] = action_for(mover, moves[i]);
   }
-  return static_cast<Action>(plane * shogi::kSquareCount + to);
 }
 
 std::optional<Move> move_of(const Position& position, Action action) {

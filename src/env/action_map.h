@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "shogi/position.h"
 #include "shogi/types.h"
@@ -23,6 +24,10 @@ using Action = std::uint16_t;
 /// so legal moves of one position have distinct actions.
 /// REQUIRES: move is legal in position.
 [[nodiscard]] Action action_of(const shogi::Position& position, shogi::Move move);
+
+/// actions[i] becomes that of moves[i]. REQUIRES: equal sizes, and all are legal in position.
+void actions_of(const shogi::Position& position, std::span<const shogi::Move> moves,
+                std::span<Action> actions);
 
 /// The legal move that has this action, if there is one. Any value of Action may be asked.
 [[nodiscard]] std::optional<shogi::Move> move_of(const shogi::Position& position, Action action);

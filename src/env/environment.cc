@@ -20,10 +20,8 @@ struct Environment::Slot {
 
   void refresh() {
     const auto moves = game.legal_moves();
-    for (std::size_t i = 0; i < moves.size(); ++i) {
-      actions[i] = action_of(game.position(), moves[i]);
-    }
     action_count = moves.size();
+    actions_of(game.position(), moves, std::span(actions).first(action_count));
     observation = env::observe(game.position(), {.repetition = game.earlier_occurrences(),
                                                  .in_check = game.in_check(),
                                                  .ply = game.ply(),

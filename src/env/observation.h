@@ -38,13 +38,12 @@ struct GameContext {
 
 [[nodiscard]] Observation observe(const shogi::Position& position, const GameContext& context);
 
-/// Writes [N][kPlanes][9][9] float32 (plane, file, rank): every float of `planes` is written.
+/// Writes [N][9][9][kPlanes] float32 (file, rank, plane: «channels last»), every float of `planes`.
 ///   0..13  own pieces P L N S B R G K +P +L +N +S +B +R, 14..27 the opponent's: 1 where one stands
 ///   28..34 own hand P L N S B R G, 35..41 the opponent's: count / 18 4 4 4 2 2 4
-///   42..44 all ones from the first, second, third earlier occurrence on (>= 1, >= 2, >= 3; the
-///   last
+///   42..44 ones from the first, second, third earlier occurrence on (>= 1, >= 2, >= 3; the last
 ///          only in a finished game)
-///   45     all ones in check      46  ply / ply_cap, in 0..1      47  ones
+///   45     ones in check      46  ply / ply_cap, in 0..1      47  ones
 /// REQUIRES: planes.size() == batch.size() * kPlaneFloats. Any thread.
 void expand_planes(std::span<const Observation> batch, std::span<float> planes);
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "env/plain_planes.h"
 #include "shogi/test_support.h"
 
 namespace keisei::env {
@@ -28,7 +29,7 @@ std::vector<float> planes_of(std::span<const Observation> batch) {
 }
 
 float at(const std::vector<float>& planes, int plane, int square) {
-  return planes[static_cast<std::size_t>(plane) * kSquares + static_cast<std::size_t>(square)];
+  return planes[static_cast<std::size_t>(square) * kPlanes + static_cast<std::size_t>(plane)];
 }
 
 TEST(Observation, IsTheSameForTheTurnedPosition) {
@@ -79,6 +80,18 @@ TEST(ExpandPlanes, FillsTheScalarPlanes) {
       EXPECT_FLOAT_EQ(at(planes, plane, square), expected[plane - 28]) << plane;
     }
   }
+}
+
+TEST(ExpandPlanes, WritesWhatThePlainLoopsWriteInRandomGames) {
+  std::vector<float> plain(kPlaneFloats);
+  int positions = 0;
+  shogi::for_each_random_position(60, 54, [&](const Game& game) {
+    Observation seen = observe(game.position(), context_of(game));
+    seen.repetition = static_cast<std::uint8_t>(++positions % 4);  // seldom more than 0 by itself
+    plain_planes(seen, plain);
+    ASSERT_EQ(planes_of({&seen, 1}), plain) << shogi::to_sfen(game.position());
+  });
+  EXPECT_GT(positions, 10'000);
 }
 
 TEST(ExpandPlanes, WritesABatchAsItsMembersOneByOne) {

@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "base/check.h"
+#include "env/legal_actions.h"
+
 namespace keisei::train {
 namespace {
 
@@ -21,28 +24,44 @@ struct Moments {
   }
 };
 
-}  // namespace
-
-void GameColumn::clear() {
-  observations.clear();
-  legal.clear();
-  legal_begin.assign(1, 0);
-  chosen.clear();
-  log_probs.clear();
+/// A ply's successor is the next ply, but for the last one.
+void steps_of(const GameColumn& column, std::vector<GaeStep>& steps) {
   steps.clear();
-  targets.clear();
+  for (std::size_t t = 0; t < column.results.size(); ++t) {
+    const PlyResult& result = column.results[t];
+    KEISEI_CHECK(result.end != StepEnd::Truncated, "ply {} is truncated", t);
+    steps.push_back({.reward = static_cast<float>(result.reward),
+                     .end = result.end,
+                     .wdl = column.wdl[t],
+                     .next_wdl = column.wdl[t + 1]});
+  }
 }
 
-std::span<const env::Action> GameColumn::legal_of(std::size_t ply) const {
-  return std::span(legal).subspan(legal_begin[ply], legal_begin[ply + 1] - legal_begin[ply]);
+}  // namespace
+
+void GameColumn::begin(std::size_t plies) {
+  observations.clear();
+  observations.reserve(plies);
+  chosen.clear();
+  chosen.reserve(plies);
+  log_probs.clear();
+  log_probs.reserve(plies);
+  results.clear();
+  results.reserve(plies);
+  wdl.clear();
+  wdl.reserve(plies + 1);
+  targets.clear();
+  targets.reserve(plies);
 }
 
 RolloutSummary finish(Rollout& rollout, const GaeParameters& parameters) {
   Moments advantages;
   Moments returns;
+  std::vector<GaeStep> steps;
   for (GameColumn& column : rollout.columns) {
-    column.targets.resize(column.steps.size());
-    estimate_advantages(column.steps, parameters, column.targets);
+    steps_of(column, steps);
+    column.targets.resize(steps.size());
+    estimate_advantages(steps, parameters, column.targets);
     for (const GaeTarget& target : column.targets) {
       advantages.add(target.advantage);
       returns.add(value_of(target.wdl));
@@ -69,11 +88,11 @@ void gather(const Rollout& rollout, std::span<const std::uint32_t> samples,
   for (const std::uint32_t sample : samples) {
     const GameColumn& column = rollout.columns[sample / plies];
     const std::size_t ply = sample % plies;
-    const std::span<const env::Action> legal = column.legal_of(ply);
+    const env::LegalActions legal(column.observations[ply]);
     batch.observations.push_back(column.observations[ply]);
     batch.legal.insert(batch.legal.end(), legal.begin(), legal.end());
     batch.legal_counts.push_back(static_cast<std::uint16_t>(legal.size()));
-    batch.chosen.push_back(column.chosen[ply]);
+    batch.chosen.push_back(static_cast<std::uint16_t>(legal.index_of(column.chosen[ply])));
     batch.old_log_probs.push_back(column.log_probs[ply]);
     const GaeTarget& target = column.targets[ply];
     batch.advantages.push_back(target.advantage);

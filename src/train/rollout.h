@@ -11,20 +11,31 @@
 
 namespace keisei::train {
 
-/// The plies that one game slot played in one rollout, in time order: about 300 bytes each.
+/// How a ply went.
+struct PlyResult {
+  std::int8_t reward = 0;  // -1, 0 or +1 to the mover; 0 while the game goes on
+  StepEnd end = StepEnd::Continues;
+};
+
+/// The plies that one game slot played in one rollout, in time order: kPlyBytes each. Legal lists
+/// are not kept: env::LegalActions makes them anew from the observation.
 struct GameColumn {
   std::vector<env::Observation> observations;  // [T]
-  std::vector<env::Action> legal;              // all legal lists, one after the other
-  std::vector<std::uint32_t> legal_begin;      // [T + 1] into `legal`
-  std::vector<std::uint16_t> chosen;           // [T] index into the ply's own list
+  std::vector<env::Action> chosen;             // [T]
   std::vector<float> log_probs;                // [T] of the chosen action
-  std::vector<GaeStep> steps;                  // [T]
+  std::vector<PlyResult> results;              // [T]
+  std::vector<Wdl> wdl;                        // [T + 1] as judged, the last of the successor
   std::vector<GaeTarget> targets;              // [T] once finished
   env::Observation successor;                  // of the last ply, for its bootstrap
 
-  void clear();
-  [[nodiscard]] std::span<const env::Action> legal_of(std::size_t ply) const;
+  /// Forgets everything and makes room for `plies`.
+  void begin(std::size_t plies);
 };
+
+inline constexpr std::size_t kPlyBytes = sizeof(env::Observation) + sizeof(env::Action) +
+                                         sizeof(float) + sizeof(PlyResult) + sizeof(Wdl) +
+                                         sizeof(GaeTarget);
+static_assert(kPlyBytes <= 300);
 
 /// What an update learns from: N columns of T plies.
 ///   SelfPlay::collect -> finish (advantages) -> gather (micro-batches) -> Learner
@@ -45,10 +56,12 @@ struct RolloutSummary {
 };
 
 /// Fills the targets of every column and normalises the advantages over the whole rollout:
-/// (A - mean) / (deviation + 1e-8). Sums run in a fixed order.
+/// (A - mean) / (deviation + 1e-8). Sums run in a fixed order. REQUIRES: no ply is Truncated, whose
+/// true successor its column does not have; self-play ends games by rule only.
 RolloutSummary finish(Rollout& rollout, const GaeParameters& parameters);
 
-/// Replaces `batch` by the samples named (column * T + ply, each below rollout.size()).
+/// Replaces `batch` by the samples named (column * T + ply, each below rollout.size()), with their
+/// legal lists.
 void gather(const Rollout& rollout, std::span<const std::uint32_t> samples, net::MicroBatch& batch);
 
 }  // namespace keisei::train

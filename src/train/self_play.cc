@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "env/legal_actions.h"
 #include "net/policy.h"
 
 namespace keisei::train {
@@ -13,15 +14,6 @@ using telemetry::Phase;
 
 Wdl wdl_at(std::span<const float> logits, std::size_t row) {
   return net::wdl_probabilities(logits.subspan(row * net::kWdlLogits).first<net::kWdlLogits>());
-}
-
-/// A ply's successor is the next ply, but for the last one. REQUIRES: no ply is Truncated, whose
-/// true successor the column does not have; self-play ends games by rule only.
-void link(GameColumn& column, const Wdl& after_last) {
-  for (std::size_t t = 0; t < column.steps.size(); ++t) {
-    KEISEI_CHECK(column.steps[t].end != StepEnd::Truncated, "ply {} is truncated", t);
-    column.steps[t].next_wdl = t + 1 < column.steps.size() ? column.steps[t + 1].wdl : after_last;
-  }
 }
 
 }  // namespace
@@ -103,7 +95,8 @@ Result<bool> SelfPlay::play_group(int worker, int group, net::Evaluator& evaluat
   const int end = std::min(begin + kGroupGames, settings_.games);
   for (int game = begin; game < end; ++game) {
     buffers.games.push_back(game);
-    buffers.rollout.columns[static_cast<std::size_t>(game)].clear();
+    buffers.rollout.columns[static_cast<std::size_t>(game)].begin(
+        static_cast<std::size_t>(buffers.rollout.plies));
   }
   buffers.observations.resize(buffers.games.size());
   buffers.policy.resize(buffers.games.size() * net::kPolicyLogits);
@@ -116,7 +109,7 @@ Result<bool> SelfPlay::play_group(int worker, int group, net::Evaluator& evaluat
     for (std::size_t i = 0; i < buffers.games.size(); ++i) {
       GameColumn& column = buffers.rollout.columns[static_cast<std::size_t>(buffers.games[i])];
       column.observations.push_back(buffers.observations[i]);
-      column.steps.push_back({.wdl = wdl_at(buffers.wdl, i)});
+      column.wdl.push_back(wdl_at(buffers.wdl, i));
       KEISEI_TRY_VOID(play_ply(
           buffers.games[i],
           std::span(buffers.policy).subspan(i * net::kPolicyLogits, net::kPolicyLogits), buffers));
@@ -129,7 +122,7 @@ Result<bool> SelfPlay::play_group(int worker, int group, net::Evaluator& evaluat
   for (std::size_t i = 0; i < buffers.games.size(); ++i) {
     GameColumn& column = buffers.rollout.columns[static_cast<std::size_t>(buffers.games[i])];
     column.successor = buffers.observations[i];
-    link(column, wdl_at(buffers.wdl, i));
+    column.wdl.push_back(wdl_at(buffers.wdl, i));
   }
   return true;
 }
@@ -152,15 +145,12 @@ Result<void> SelfPlay::play_ply(int game, std::span<const float> policy, GroupBu
   KEISEI_TRY_VOID(net::legal_log_softmax(policy, legal, buffers.log_probs));
   const std::size_t index =
       net::sample_index(buffers.log_probs, random_[static_cast<std::size_t>(game)].uniform());
-  column.legal.insert(column.legal.end(), legal.begin(), legal.end());
-  column.legal_begin.push_back(static_cast<std::uint32_t>(column.legal.size()));
-  column.chosen.push_back(static_cast<std::uint16_t>(index));
+  column.chosen.push_back(legal[index]);
   column.log_probs.push_back(buffers.log_probs[index]);
   const env::StepResult result = environment_.apply(game, legal[index]);
+  column.results.push_back({.reward = static_cast<std::int8_t>(result.reward),
+                            .end = result.terminal ? StepEnd::Terminal : StepEnd::Continues});
   if (result.terminal) {
-    GaeStep& step = column.steps.back();
-    step.end = StepEnd::Terminal;
-    step.reward = result.reward;
     buffers.statistics.games += 1;
     buffers.statistics.plies += environment_.ply(game);
     buffers.statistics.endings[static_cast<std::size_t>(result.ending)] += 1;
@@ -214,16 +204,17 @@ Result<void> judge_again(Workers& workers, std::span<net::Evaluator* const> eval
         KEISEI_TRY_VOID(
             evaluators[static_cast<std::size_t>(worker)]->evaluate(observations, policy, wdl));
         std::vector<float> log_probs;
-        for (std::size_t t = 0; t < column.steps.size(); ++t) {
-          const std::span<const env::Action> legal = column.legal_of(t);
+        for (std::size_t t = 0; t < column.chosen.size(); ++t) {
+          const env::LegalActions legal(observations[t]);
           log_probs.resize(legal.size());
           KEISEI_TRY_VOID(net::legal_log_softmax(
               std::span(policy).subspan(t * net::kPolicyLogits, net::kPolicyLogits), legal,
               log_probs));
-          column.log_probs[t] = log_probs[column.chosen[t]];
-          column.steps[t].wdl = wdl_at(wdl, t);
+          column.log_probs[t] = log_probs[legal.index_of(column.chosen[t])];
         }
-        link(column, wdl_at(wdl, column.steps.size()));
+        for (std::size_t t = 0; t < observations.size(); ++t) {
+          column.wdl[t] = wdl_at(wdl, t);
+        }
         return {};
       });
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "env/legal_actions.h"
 #include "net/policy.h"
 
 namespace keisei::train {
@@ -68,17 +69,16 @@ TEST(SelfPlay, FillsEveryColumnConsistently) {
   ASSERT_EQ(rollout.size(), 70U * 50U);
   int ends = 0;
   for (const GameColumn& column : rollout.columns) {
-    ASSERT_EQ(column.steps.size(), 50U);
-    ASSERT_EQ(column.legal_begin.size(), 51U);
-    for (std::size_t t = 0; t < column.steps.size(); ++t) {
-      const GaeStep& step = column.steps[t];
-      EXPECT_LT(column.chosen[t], column.legal_of(t).size());
+    ASSERT_EQ(column.results.size(), 50U);
+    ASSERT_EQ(column.wdl.size(), 51U);
+    for (std::size_t t = 0; t < column.results.size(); ++t) {
+      const env::LegalActions legal(column.observations[t]);
+      EXPECT_EQ(std::ranges::count(legal, column.chosen[t]), 1);
       EXPECT_LE(column.log_probs[t], 0);
-      EXPECT_EQ(step.sigma, -1);
-      ends += step.end == StepEnd::Terminal ? 1 : 0;
-      EXPECT_NE(step.end, StepEnd::Truncated) << "the ply cap is a draw by rule";
-      if (step.end == StepEnd::Continues && t + 1 < column.steps.size()) {
-        EXPECT_EQ(step.next_wdl, column.steps[t + 1].wdl);
+      const StepEnd end = column.results[t].end;
+      ends += end == StepEnd::Terminal ? 1 : 0;
+      EXPECT_NE(end, StepEnd::Truncated) << "the ply cap is a draw by rule";
+      if (end == StepEnd::Continues && t + 1 < column.results.size()) {
         EXPECT_EQ(column.observations[t + 1].ply, column.observations[t].ply + 1);
       }
     }
@@ -156,18 +156,33 @@ TEST(SelfPlay, JudgingAgainWithTheSameEvaluatorChangesNothing) {
   const Rollout before = rollout;
   for (GameColumn& column : rollout.columns) {
     std::ranges::fill(column.log_probs, 7.0F);
-    for (GaeStep& step : column.steps) {
-      step.wdl = {};
-    }
+    std::ranges::fill(column.wdl, Wdl{});
   }
   ASSERT_TRUE(judge_again(player.workers, player.evaluators, rollout));
   for (std::size_t i = 0; i < rollout.columns.size(); ++i) {
     EXPECT_EQ(rollout.columns[i].log_probs, before.columns[i].log_probs);
-    for (std::size_t t = 0; t < rollout.columns[i].steps.size(); ++t) {
-      EXPECT_EQ(rollout.columns[i].steps[t].wdl, before.columns[i].steps[t].wdl);
-      EXPECT_EQ(rollout.columns[i].steps[t].next_wdl, before.columns[i].steps[t].next_wdl);
-    }
+    EXPECT_EQ(rollout.columns[i].wdl, before.columns[i].wdl);
   }
+}
+
+template <typename T>
+std::size_t bytes_of(const std::vector<T>& values) {
+  return values.capacity() * sizeof(T);
+}
+
+TEST(Rollout, TakesAtMost300BytesAPlyWithAllThatItReserves) {
+  Player player(kShort);
+  Rollout rollout = player.play(45);
+  finish(rollout, {});
+  std::size_t bytes = 0;
+  for (const GameColumn& column : rollout.columns) {
+    bytes += sizeof(column) + bytes_of(column.observations) + bytes_of(column.chosen) +
+             bytes_of(column.log_probs) + bytes_of(column.results) + bytes_of(column.wdl) +
+             bytes_of(column.targets);
+  }
+  RecordProperty("bytes_per_ply", std::to_string(bytes / rollout.size()));
+  EXPECT_LE(bytes, 300 * rollout.size());
+  EXPECT_GE(bytes, kPlyBytes * rollout.size());
 }
 
 TEST(Rollout, AdvantagesAreNormalisedAndGathered) {
@@ -190,7 +205,9 @@ TEST(Rollout, AdvantagesAreNormalisedAndGathered) {
   gather(rollout, samples, batch);
   ASSERT_EQ(batch.size(), 3U);
   EXPECT_EQ(batch.observations[1], rollout.columns[1].observations[1]);
-  EXPECT_EQ(batch.chosen[2], rollout.columns[69].chosen[44]);
+  EXPECT_EQ(batch.legal[batch.chosen[0]], rollout.columns[0].chosen[0]);
+  EXPECT_EQ(batch.legal[batch.legal.size() - batch.legal_counts[2] + batch.chosen[2]],
+            rollout.columns[69].chosen[44]);
   EXPECT_EQ(batch.legal.size(), static_cast<std::size_t>(batch.legal_counts[0]) +
                                     batch.legal_counts[1] + batch.legal_counts[2]);
 }

@@ -154,10 +154,10 @@ class OneDnnEvaluator::Impl {
                 std::span<float> wdl) {
     omp_set_num_threads(threads_);
     const int batch = padded_size(static_cast<int>(observations.size()));
-    const std::span<float> planes =
-        std::span(planes_).first(observations.size() * static_cast<std::size_t>(env::kPlaneFloats));
-    env::expand_planes(observations, planes);
-    channels_last(observations.size(), batch);
+    const std::size_t used = observations.size() * static_cast<std::size_t>(env::kPlaneFloats);
+    const std::size_t padded = static_cast<std::size_t>(batch) * env::kPlaneFloats;
+    env::expand_planes(observations, std::span(input_).first(used));
+    std::ranges::fill(std::span(input_).first(padded).subspan(used), 0.0F);
     stem_.run(stream_, batch, input_.data(), trunk_.data());
     for (Block& block : blocks_) {
       run_block(block, batch);
@@ -182,7 +182,6 @@ class OneDnnEvaluator::Impl {
         wdl_(reader.dense()) {
     const std::size_t cells = kLargestBatch * kSquares;
     const auto channels = static_cast<std::size_t>(spec.channels);
-    planes_.resize(cells * env::kPlanes);
     input_.resize(cells * env::kPlanes);
     trunk_.resize(cells * channels);
     inner_.resize(cells * channels);
@@ -220,22 +219,6 @@ class OneDnnEvaluator::Impl {
             {spec_.channels, static_cast<int>(head_channels()), 1, false},
             joined(policy_weights, value_weights),
             joined(policy_bias, value_bias)};
-  }
-
-  /// planes_ [n][48][81] becomes input_ [batch][81][48], zero beyond n.
-  void channels_last(std::size_t n, int batch) {
-    constexpr std::size_t kPlanes = env::kPlanes;
-    for (std::size_t i = 0; i < n; ++i) {
-      const float* const from = planes_.data() + i * kPlanes * kSquares;
-      float* const to = input_.data() + i * kPlanes * kSquares;
-      for (std::size_t square = 0; square < kSquares; ++square) {
-        for (std::size_t plane = 0; plane < kPlanes; ++plane) {
-          to[square * kPlanes + plane] = from[plane * kSquares + square];
-        }
-      }
-    }
-    std::fill(input_.data() + n * kPlanes * kSquares,
-              input_.data() + static_cast<std::size_t>(batch) * kPlanes * kSquares, 0.0F);
   }
 
   void run_block(Block& block, int batch) {
@@ -286,7 +269,6 @@ class OneDnnEvaluator::Impl {
   Convolution heads_;
   Dense hidden_;
   Dense wdl_;
-  std::vector<float> planes_;    // [64][48][81]
   std::vector<float> input_;     // [64][81][48]
   std::vector<float> trunk_;     // [64][81][channels]
   std::vector<float> inner_;     // the same, between a block's convolutions

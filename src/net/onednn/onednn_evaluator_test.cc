@@ -22,7 +22,11 @@ class Reference {
     next_ = 0;
     std::vector<float> planes(env::kPlaneFloats);
     env::expand_planes({&observation, 1}, planes);
-    Planes x = relu(convolve({planes.begin(), planes.end()}, 3));
+    Planes input(planes.size());
+    for (std::size_t i = 0; i < planes.size(); ++i) {
+      input[i % env::kPlanes * 81 + i / env::kPlanes] = planes[i];
+    }
+    Planes x = relu(convolve(input, 3));
     for (int block = 0; block < spec_.blocks; ++block) {
       Planes residual = convolve(relu(convolve(x, 3)), 3);
       const std::vector<double> scale = dense(relu(dense(means(residual))));

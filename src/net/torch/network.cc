@@ -55,10 +55,11 @@ Network::Output Network::forward(const at::Tensor& planes) const {
 
 at::Tensor planes_of(std::span<const env::Observation> observations) {
   const auto n = static_cast<std::int64_t>(observations.size());
-  const at::Tensor planes = at::empty({n, env::kPlanes, 9, 9}, at::kFloat);
+  at::Tensor planes =
+      at::empty({n, env::kPlanes, 9, 9}, at::kFloat, at::MemoryFormat::ChannelsLast);
   env::expand_planes(observations,
                      {planes.data_ptr<float>(), static_cast<std::size_t>(planes.numel())});
-  return planes.contiguous(at::MemoryFormat::ChannelsLast);
+  return planes;
 }
 
 Result<void> caught(std::string_view doing, const std::function<void()>& work) {
