@@ -183,7 +183,7 @@ bool is_legal(const Position& position, Move move) {
   if (move.to() >= kSquareCount) {
     return false;
   }
-  const Board board = position.placement().board;
+  const Board& board = position.board();
   return move.is_drop() ? is_legal_drop(position, board, move)
                         : is_legal_board_move(position, board, move);
 }

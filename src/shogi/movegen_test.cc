@@ -110,23 +110,5 @@ TEST(LegalMoves, AreThoseThatTheIndependentRulesAcceptInEveryCheck) {
   EXPECT_GT(checks, 300);
 }
 
-TEST(LegalMoves, TurnWithTheBoardInRandomGames) {
-  for_each_random_position(20, 3, [&](const Game& game) {
-    std::vector<std::string> expected;
-    for (const Move move : game.legal_moves()) {
-      expected.push_back(to_usi(turned(move)));
-    }
-    std::ranges::sort(expected);
-    EXPECT_EQ(sorted_usi(turned(game.position())), expected) << to_sfen(game.position());
-  });
-}
-
-TEST(LegalMoves, AreGeneratedOnceEach) {
-  for_each_random_position(20, 4, [&](const Game& game) {
-    const std::vector<std::string> moves = sorted_usi(game.position());
-    EXPECT_EQ(std::ranges::adjacent_find(moves), moves.end()) << to_sfen(game.position());
-  });
-}
-
 }  // namespace
 }  // namespace keisei::shogi

@@ -36,6 +36,7 @@ class Position {
   [[nodiscard]] Color side() const { return side_; }
   [[nodiscard]] int move_number() const { return move_number_; }
   [[nodiscard]] Piece at(Square square) const { return board_[static_cast<std::size_t>(square)]; }
+  [[nodiscard]] const std::array<Piece, kSquareCount>& board() const { return board_; }
   [[nodiscard]] Hand hand(Color color) const { return hands_[static_cast<std::size_t>(color)]; }
   [[nodiscard]] Square king(Color color) const { return kings_[static_cast<std::size_t>(color)]; }
 

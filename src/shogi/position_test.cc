@@ -13,23 +13,6 @@ TEST(Position, StartsAsTheStartSfenSays) {
   EXPECT_EQ(to_sfen(Position::start()), kStartSfen);
 }
 
-TEST(Position, IsAfterEachMoveWhatARecomputationGives) {
-  for_each_random_position(20, 11, [](const Game& game) {
-    EXPECT_EQ(game.position(), Position(game.position().placement()));
-  });
-}
-
-TEST(Position, IsRestoredByUndoingEachLegalMove) {
-  for_each_random_position(10, 12, [](const Game& game) {
-    Position position = game.position();
-    for (const Move move : game.legal_moves()) {
-      const Undo undo = position.do_move(move);
-      position.undo_move(move, undo);
-      ASSERT_EQ(position, game.position()) << to_usi(move);
-    }
-  });
-}
-
 TEST(Position, NeverLeavesTheMoverInCheck) {
   for_each_random_position(10, 13, [](const Game& game) {
     EXPECT_TRUE(validate(game.position().placement()).has_value());

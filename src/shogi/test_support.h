@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "shogi/agreement.h"
 #include "shogi/game.h"
 #include "shogi/sfen.h"
 #include "shogi/usi_move.h"
@@ -85,31 +86,6 @@ void for_each_random_position(int games, std::uint64_t seed, Visit visit) {
       game.play(moves[rng.below(static_cast<std::uint32_t>(moves.size()))]);
     }
   }
-}
-
-/// The same position seen from the other side: the board turned by 180 degrees, colours swapped.
-inline Position turned(const Position& position) {
-  const Placement from = position.placement();
-  Placement to;
-  for (Square square = 0; square < kSquareCount; ++square) {
-    const Piece piece = from.board[static_cast<std::size_t>(square)];
-    if (piece != Piece::None) {
-      to.board[static_cast<std::size_t>(80 - square)] =
-          make_piece(opponent(color_of(piece)), kind_of(piece));
-    }
-  }
-  to.hands = {from.hands[1], from.hands[0]};
-  to.side = opponent(from.side);
-  to.move_number = from.move_number;
-  return Position(to);
-}
-
-inline Move turned(Move move) {
-  if (move.is_drop()) {
-    return Move::drop(move.dropped(), 80 - move.to());
-  }
-  return move.is_promotion() ? Move::promotion(80 - move.from(), 80 - move.to())
-                             : Move::board(80 - move.from(), 80 - move.to());
 }
 
 }  // namespace keisei::shogi
