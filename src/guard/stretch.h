@@ -23,7 +23,7 @@ struct ImpactObservation {
   double own_cpu = 0;       ///< of all evaluations and the load so far
   double trainer_cpu = 0;   ///< of the trainer and its descendants
   double others_cpu = 0;    ///< of all but them and the supervisor
-  double watching_cpu = 0;  ///< of the supervisor, without the load
+  double watching_cpu = 0;  ///< of the supervisor for evaluations' sake, without the load
   bool can_slack = false;   ///< their weight can be lowered
 };
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +25,7 @@ constexpr auto kAskAgain = 250ms;     // for credit
 constexpr auto kAsksOften = 250ms;    // whoever waits for nothing else asks every 20 ms
 constexpr auto kReadyFor = 2s;        // to start, once there is credit for it
 constexpr auto kStopsWithin = 50ms;
+constexpr auto kReportRead = 500ms;     // after a tree has gone
 constexpr int kViolations = 5;          // hold-outs in a row in which somebody went on
 constexpr double kViolationCpu = 0.02;  // CPU seconds used while stopped, of who is to blame
 
@@ -45,6 +47,12 @@ double own_process_seconds() {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
   };
   return to_seconds(usage.ru_utime) + to_seconds(usage.ru_stime);
+}
+
+double own_thread_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 }  // namespace
@@ -138,6 +146,7 @@ void TrainingGovernor::detach(PacedTree& tree) {
   if (found != trees_.end()) {
     ended_cpu_ += tree.cpu_seconds();
     trees_.erase(found);
+    busy_until_ = MonotonicClock::now() + kReportRead;
     controller_.note_end();
     look_soon();
   }
@@ -215,7 +224,10 @@ void TrainingGovernor::read_cpu(ImpactObservation& seen) {
   const double load = load_.cpu_seconds();
   const double process = own_process_seconds();
   seen.own_cpu = own + load;
-  seen.watching_cpu = process - load;
+  const bool at_work = !trees_.empty() || starting_ > 0 || seen.unpaced || seen.now < busy_until_;
+  watching_account_.take({.process = process, .load = load, .looks = looks_cpu_},
+                         std::exchange(was_at_work_, at_work) || at_work);
+  seen.watching_cpu = watching_account_.used();
   const std::optional<double> busy =
       os::parse_busy_seconds(read_start(machine_.get()), ticks_per_second());
   if (busy && trainer_) {
@@ -304,6 +316,7 @@ void TrainingGovernor::look() {
     return;
   }
   looking_ = true;
+  const double cpu_before = own_thread_seconds();
   make_ready(MonotonicClock::now());
   ImpactOrder order = controller_.observe(observe());
   if (asked_ && MonotonicClock::now() - *asked_ < kAsksOften && !ready_) {
@@ -324,6 +337,7 @@ void TrainingGovernor::look() {
   if (watching_) {
     schedule(order.look_again);
   }
+  looks_cpu_ += own_thread_seconds() - cpu_before;
 }
 
 void TrainingGovernor::look_soon() {

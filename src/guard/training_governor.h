@@ -20,6 +20,7 @@
 #include "guard/impact_controller.h"
 #include "guard/pressure.h"
 #include "guard/trainer_family.h"
+#include "guard/watching_account.h"
 #include "telemetry/records.h"
 #include "telemetry/step_clock.h"
 
@@ -192,6 +193,10 @@ class TrainingGovernor {
   int starting_ = 0;                    // admitted, and no tree yet
   int unpaced_ = 0;
   bool was_unpaced_ = false;  // since the last look
+  WatchingAccount watching_account_;
+  double looks_cpu_ = 0;      // CPU seconds of look()
+  MonotonicTime busy_until_;  // with what an evaluation has left to do
+  bool was_at_work_ = false;
   bool watching_ = false;
   bool released_ = false;
   bool looking_ = false;

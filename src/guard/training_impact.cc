@@ -310,8 +310,8 @@ ImpactEstimate TrainingImpact::estimate(double unframed_running_s) const {
   all.unsettled_s = unsettled.total();
   // An evaluation makes nobody faster: no credit is taken from what looks like it.
   const double upper = std::max(0.0, all.while_running.upper);
-  all.lost_s_upper = upper * sums_.seconds() + unsettled.lost(upper) + snapshots_s_ + all.watching_s +
-                     load_lost_s_ + unframed_running_s;
+  all.lost_s_upper = upper * sums_.seconds() + unsettled.lost(upper) + snapshots_s_ +
+                     all.watching_s + load_lost_s_ + unframed_running_s;
   if (all.training_s > 0) {
     const double trainer_cpus = std::max(1.0, trainer_cpu_s_ / all.training_s);
     all.amortised = {

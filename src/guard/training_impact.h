@@ -44,8 +44,8 @@
 // where nothing could be seen, as lost.
 //
 // A hold-out is slowed down by the supervisor as much as an on-frame is (its looks, the launching
-// of evaluations, the reading of their reports), so no block shows that. Its CPU time is charged as
-// if the training stood still in it; the estimate says that it took one of the trainer's
+// of evaluations, the reading of their reports), so no block shows that. That CPU time is charged
+// as if the training stood still in it; the estimate says that it took one of the trainer's
 // processors.
 namespace keisei::guard {
 

@@ -198,7 +198,7 @@ struct FrameRecord {
   double own_cpu = 0;                   // of the evaluations and the load, in CPU seconds
   double trainer_cpu = 0;               // of the trainer and its descendants, in CPU seconds
   double others_cpu = 0;                // of everybody else, in CPU seconds
-  double watching_cpu = 0;              // of the supervisor itself, in CPU seconds
+  double watching_cpu = 0;              // of the supervisor for evaluations' sake, in CPU seconds
   std::string discarded{};  // why it is not used, decided before its rate was looked at; or empty
 
   friend bool operator==(const FrameRecord&, const FrameRecord&) = default;
