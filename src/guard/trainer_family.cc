@@ -94,6 +94,7 @@ double TrainerFamily::cpu_seconds(MonotonicTime now) {
 
 std::vector<pid_t> TrainerFamily::members() const {
   std::vector<pid_t> pids;
+  pids.reserve(members_.size());
   for (const Member& member : members_) {
     pids.push_back(member.pid);
   }
