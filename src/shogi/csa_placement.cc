@@ -15,7 +15,12 @@ Piece& at(Placement& placement, Square square) {
 }
 
 /// «PI82HI22KA»: all pieces but those.
-Result<void> read_even_start(const RecordLine& line, Placement& placement) {
+Result<void> read_even_start(const RecordLine& line, CsaPlacement& read) {
+  if (read.is_even || read.ranks.any()) {
+    return fail_at(line, "PI gives the whole board, and the lines before give it too; keep one");
+  }
+  read.is_even = true;
+  Placement& placement = read.placement;
   placement = Position::start().placement();
   for (std::string_view rest = line.text.substr(2); !rest.empty();
        rest.remove_prefix(kSquareAndPiece)) {
@@ -32,9 +37,13 @@ Result<void> read_even_start(const RecordLine& line, Placement& placement) {
 }
 
 /// «P1-KY * +KI...»: from file 9 to file 1, three characters each; blanks at the end may be gone.
-Result<void> read_rank(const RecordLine& line, Placement& placement) {
+Result<void> read_rank(const RecordLine& line, CsaPlacement& read) {
   constexpr std::size_t kCell = 3;
   const int rank = line.text[1] - '1';
+  if (read.is_even || read.ranks.test(static_cast<std::size_t>(rank))) {
+    return fail_at(line, "this rank stands in a line before; keep one of them");
+  }
+  read.ranks.set(static_cast<std::size_t>(rank));
   std::string cells(line.text.substr(2));
   cells.resize(std::max(cells.size(), 9 * kCell), ' ');
   if (!trimmed(std::string_view(cells).substr(9 * kCell)).empty()) {
@@ -52,7 +61,11 @@ Result<void> read_rank(const RecordLine& line, Placement& placement) {
       return fail_at(line,
                      fmt::format("{} is no square; write « * », +FU or -FU", quoted_text(cell)));
     }
-    at(placement, square_at(file, rank)) = make_piece(*color, kind);
+    Piece& square = at(read.placement, square_at(file, rank));
+    if (square != Piece::None) {
+      return fail_at(line, fmt::format("{}{} is taken already", file + 1, rank + 1));
+    }
+    square = make_piece(*color, kind);
   }
   return {};
 }
@@ -129,16 +142,16 @@ void write_hand(const Position& position, Color color, std::string& out) {
 
 }  // namespace
 
-Result<void> read_csa_placement(const RecordLine& line, Placement& placement) {
+Result<void> read_csa_placement(const RecordLine& line, CsaPlacement& read) {
   const char what = line.text.size() > 1 ? line.text[1] : ' ';
   if (what == 'I') {
-    return read_even_start(line, placement);
+    return read_even_start(line, read);
   }
   if (what >= '1' && what <= '9') {
-    return read_rank(line, placement);
+    return read_rank(line, read);
   }
   if (color_of_csa_sign(what)) {
-    return read_pieces(line, placement);
+    return read_pieces(line, read.placement);
   }
   return fail_at(line, "a position is written as PI, P1 to P9, P+ or P-");
 }

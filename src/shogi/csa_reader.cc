@@ -4,7 +4,6 @@
 #include "shogi/csa.h"
 #include "shogi/csa_placement.h"
 #include "shogi/csa_words.h"
-#include "shogi/placement.h"
 #include "shogi/record_builder.h"
 #include "shogi/record_text.h"
 
@@ -35,7 +34,7 @@ class CsaGame {
   Result<void> read_end(const RecordLine& line);
 
   RecordBuilder builder_;
-  Placement placement_;
+  CsaPlacement placement_;
   bool has_placement_ = false;
   bool is_empty_ = true;
 };
@@ -95,6 +94,8 @@ void CsaGame::read_comment(std::string_view text) {
   if (take(text, "'*")) {
     is_empty_ = false;
     builder_.add_comment(text);
+  } else if (trimmed(text) != "'" && !text.starts_with("'CSA encoding=")) {
+    builder_.left_out().insert("comments for programs (' without *)");
   }
 }
 
@@ -137,12 +138,8 @@ Result<void> CsaGame::begin(Color side, const RecordLine& line) {
     return fail_at(line,
                    "there is no start position; put a line PI before this for the even start");
   }
-  placement_.side = side;
-  if (auto valid = validate(placement_); !valid) {
-    return fail_at(line, fmt::format("the start position cannot stand: {}", valid.error().message));
-  }
-  builder_.begin(Position(placement_));
-  return {};
+  placement_.placement.side = side;
+  return builder_.begin(placement_.placement, line);
 }
 
 /// «+7776FU»: the piece as it stands afterwards.
@@ -245,16 +242,18 @@ Result<ReadRecords> read_csa(std::string_view text) {
   RecordLine line;
   const auto keep = [&]() -> Result<void> {
     if (!game.is_empty()) {
+      KEISEI_TRY_VOID(expect_another_game(line, read));
       KEISEI_TRY(record, game.finish(line));
       read.games.push_back(std::move(record));
-      read.left_out.merge(game.left_out());
+      read.left_out.insert(game.left_out().begin(), game.left_out().end());
+      read.left_out_of.push_back(std::move(game.left_out()));
     }
     game = CsaGame();
     return {};
   };
-  for (const std::string_view row : lines_of(text)) {
-    line = {line.number + 1, row};
-    KEISEI_TRY_VOID(trimmed(row) == "/" ? keep() : game.read(line));
+  while (const auto row = take_line(text)) {
+    line = {line.number + 1, *row};
+    KEISEI_TRY_VOID(trimmed(*row) == "/" ? keep() : game.read(line));
   }
   KEISEI_TRY_VOID(keep());
   if (read.games.empty()) {

@@ -113,11 +113,56 @@ TEST(Csa, NamesWhatItHasNoPlaceFor) {
   game.start = position_of("lnsgkgsnl/1r5b1/ppppppppp/9/9/9/PPPPPPPPP/1B5R1/LNSGKGSNL b - 7");
   game.details = {{.key = "完全性", .value = "x"},
                   {.key = "TIME_LIMIT", .value = "25分"},
+                  {.key = "START_TIME", .value = "令和8年"},
                   {.key = "END_TIME", .value = "2026/11/25(水) 10:00"}};
   const WrittenRecords text = write_csa(std::span(&game, 1));
-  EXPECT_THAT(text.left_out, ElementsAre("the detail «TIME_LIMIT»", "the detail «完全性»",
-                                         "the number of the first move"));
-  EXPECT_THAT(text.text, HasSubstr("$END_TIME:2026/11/25 10:00\nPI\n+\n"));
+  EXPECT_THAT(text.left_out, ElementsAre("the detail «START_TIME»", "the detail «TIME_LIMIT»",
+                                         "the detail «完全性»", "the number of the first move"));
+  EXPECT_THAT(text.text, HasSubstr("V3.0\n$END_TIME:2026/11/25 10:00:00\nPI\n+\n"));
+}
+
+TEST(Csa, WritesOnlyDatesThatItHas) {
+  for (const auto& [date, out] : std::vector<std::pair<std::string, std::string>>{
+           {"2026/11/25", "2026/11/25"},
+           {"2026/11/25 （水） 10:00", ""},
+           {"2026/11/25 10:00:09", "2026/11/25 10:00:09"},
+           {"2026/11/25(Wed)10:00", ""},
+           {"2026/1/5", ""},
+           {"(Wed)", ""}}) {
+    GameRecord game;
+    game.details = {{.key = "START_TIME", .value = date}};
+    const WrittenRecords text = write_csa(std::span(&game, 1));
+    EXPECT_EQ(text.text.find("START_TIME") == std::string::npos, out.empty()) << date;
+    EXPECT_EQ(text.left_out.empty(), !out.empty()) << date;
+    EXPECT_THAT(text.text, HasSubstr(out));
+  }
+}
+
+TEST(Csa, NamesTheTimeAndTheCommentOfAnEndWithoutAWord) {
+  GameRecord game;
+  game.end = RecordEnd::WinByDefault;
+  game.end_time = 3s;
+  EXPECT_THAT(write_csa(std::span(&game, 1)).left_out,
+              ElementsAre("a win or a loss by default",
+                          "the time and the comments of an end that CSA has no word for"));
+}
+
+TEST(Csa, NamesPlainCommentsAndWhatFollowsAnIllegalMove) {
+  const auto plain = read_csa("'CSA encoding=UTF-8\n'---\nPI\n+\n+7776FU,'said\n");
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_THAT(plain->left_out, ElementsAre("comments for programs (' without *)"));
+  const auto foul = read_csa("PI\n+\n+7776FU\n-3333FU\n'*oh\n%ILLEGAL_MOVE\n");
+  ASSERT_TRUE(foul) << foul.error().message;
+  EXPECT_THAT(foul->games.front().moves.front().comment, IsEmpty());
+  EXPECT_THAT(foul->left_out, testing::Contains("comments after an illegal move"));
+}
+
+TEST(Csa, KnowsOfWhichGameSomethingIsLeftOut) {
+  const auto read = read_csa("PI\n+\n'plain\n/\nPI\n+\n");
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->left_out_of.size(), 2);
+  EXPECT_EQ(read->left_out_of[0], read->left_out);
+  EXPECT_THAT(read->left_out_of[1], IsEmpty());
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ bool is_csa_key(std::string_view key) {
   });
 }
 
-/// «2003/05/03(土) 10:30» without the day of the week, which CSA's dates do not have.
-std::string_view without_weekday(std::string& date) {
+/// Without the day of the week, which CSA's dates do not have.
+std::string without_weekday(std::string date) {
   for (std::size_t open = date.find('('); open != std::string::npos; open = date.find('(')) {
     const std::size_t close = date.find(')', open);
     if (close == std::string::npos) {
@@ -35,23 +35,33 @@ std::string_view without_weekday(std::string& date) {
     }
     date.erase(open, close - open + 1);
   }
-  return trimmed(date);
+  return std::string(trimmed(date));
+}
+
+/// «2003/05/03(土) 10:30» -> «2003/05/03 10:30:00»; nothing where it is no date of CSA even so.
+std::optional<std::string> csa_date(const std::string& text) {
+  std::string date = without_weekday(text);
+  std::string shape = date;
+  std::ranges::replace_if(
+      shape, [](char c) { return c >= '0' && c <= '9'; }, '0');
+  if (shape == "0000/00/00 00:00") {
+    return date + ":00";
+  }
+  return shape == "0000/00/00" || shape == "0000/00/00 00:00:00" ? std::optional(date)
+                                                                 : std::nullopt;
 }
 
 void write_details(const GameRecord& game, WrittenRecords& written) {
   for (const RecordDetail& detail : game.details) {
     const bool free_limit = detail.key == "TIME_LIMIT" &&
                             detail.value.find_first_not_of("0123456789:+") != std::string::npos;
-    if (!is_csa_key(detail.key) || free_limit) {
+    const bool is_date = detail.key == "START_TIME" || detail.key == "END_TIME";
+    const auto value = is_date ? csa_date(detail.value) : std::optional(detail.value);
+    if (!is_csa_key(detail.key) || free_limit || !value) {
       written.left_out.insert(fmt::format("the detail {}", quoted_text(detail.key)));
       continue;
     }
-    std::string date = detail.value;
-    const bool is_date = detail.key == "START_TIME" || detail.key == "END_TIME";
-    const std::string_view value = is_date ? without_weekday(date) : detail.value;
-    if (!value.empty()) {
-      written.text += fmt::format("${}:{}\n", detail.key, value);
-    }
+    written.text += fmt::format("${}:{}\n", detail.key, *value);
   }
 }
 
@@ -88,6 +98,9 @@ void write_end(const GameRecord& game, Color mover, WrittenRecords& written) {
   }
   if (end.empty()) {
     written.left_out.insert("a win or a loss by default");
+    if (game.end_time || !game.end_comment.empty()) {
+      written.left_out.insert("the time and the comments of an end that CSA has no word for");
+    }
     return;
   }
   const std::string sign =

@@ -69,9 +69,13 @@ struct GameRecord {
 /// What of a record could not be taken over, each named once, in words for the user.
 using LeftOut = std::set<std::string>;
 
+/// More than this a reader refuses: 100,000 games of 100 moves take half a gigabyte here.
+inline constexpr std::size_t kMostGames = 100'000;
+
 struct ReadRecords {
-  std::vector<GameRecord> games;  // at least one
-  LeftOut left_out;
+  std::vector<GameRecord> games;     // at least one, at most kMostGames
+  std::vector<LeftOut> left_out_of;  // by game
+  LeftOut left_out;                  // of the file as a whole: of no game, or of any
 };
 
 struct WrittenRecords {

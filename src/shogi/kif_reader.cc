@@ -1,8 +1,8 @@
-#include <algorithm>
 #include <optional>
 
 #include "shogi/kif.h"
 #include "shogi/kif_board.h"
+#include "shogi/kif_line.h"
 #include "shogi/kif_move.h"
 #include "shogi/kif_words.h"
 #include "shogi/record_text.h"
@@ -11,49 +11,6 @@
 namespace keisei::shogi {
 namespace {
 
-constexpr std::array<std::string_view, 2> kColons = {"：", ":"};
-constexpr std::array<std::string_view, 10> kWideDigits = {"０", "１", "２", "３", "４",
-                                                          "５", "６", "７", "８", "９"};
-
-/// 先手 and 下手 are Black, 後手 and 上手 (who gives a handicap) are White.
-std::optional<Color> take_side(std::string_view& text) {
-  if (take(text, "先手") || take(text, "下手")) {
-    return Color::Black;
-  }
-  if (take(text, "後手") || take(text, "上手")) {
-    return Color::White;
-  }
-  return std::nullopt;
-}
-
-bool contains(std::string_view text, std::string_view word) {
-  return text.find(word) != std::string_view::npos;
-}
-
-/// «12» or «１２» from the front of a move's line.
-std::optional<int> take_move_number(std::string_view& text) {
-  if (text.front() >= '0' && text.front() <= '9') {
-    return take_number(text);
-  }
-  constexpr int kMostDigits = 6;
-  std::optional<int> number;
-  for (int digits = 0; digits < kMostDigits; ++digits) {
-    const auto* const digit = std::ranges::find_if(
-        kWideDigits, [text](std::string_view wide) { return text.starts_with(wide); });
-    if (digit == kWideDigits.end()) {
-      break;
-    }
-    text.remove_prefix(digit->size());
-    number = number.value_or(0) * 10 + static_cast<int>(digit - kWideDigits.begin());
-  }
-  return number;
-}
-
-bool is_ruler(std::string_view text) {
-  return text.starts_with("+-") || text.starts_with("９ ８") || text.starts_with("9 8") ||
-         text.starts_with("９　８") || text.starts_with("手数");
-}
-
 /// The lines of one file -> GameRecord.
 class KifGame {
  public:
@@ -61,6 +18,9 @@ class KifGame {
   Result<ReadRecords> finish();
 
  private:
+  bool is_about_board(std::string_view text);
+  Result<void> skip_variation(const RecordLine& line, std::string_view text) const;
+  Result<void> expect_start(const RecordLine& line);
   Result<void> read_words(const RecordLine& line, std::string_view text);
   Result<void> read_key(const RecordLine& line, std::string_view key, std::string_view value);
   Result<void> read_handicap(const RecordLine& line, std::string_view name);
@@ -94,11 +54,11 @@ Result<void> KifGame::read(const RecordLine& line) {
   if (text.empty() || text.front() == '#') {
     return {};
   }
-  if (text.starts_with("変化")) {
+  if (number_ && is_kif_variation(text)) {
     ++variations_;
   }
   if (variations_ > 0) {
-    return {};
+    return skip_variation(line, text);
   }
   if (take(text, "*")) {
     builder_.add_comment(line.text.substr(line.text.find('*') + 1));
@@ -115,31 +75,48 @@ Result<void> KifGame::read(const RecordLine& line) {
     }
     return {};
   }
-  if (is_ruler(text)) {
-    return {};
+  return is_about_board(text)  ? Result<void>()
+         : text.front() == '|' ? read_board_row(line)
+                               : read_words(line, text);
+}
+
+/// What else a file has that was made where a game stood: lines that say nothing about the game, or
+/// nothing that has a place.
+bool KifGame::is_about_board(std::string_view text) {
+  if (text == "盤面回転") {
+    builder_.left_out().insert("which side the board is seen from (盤面回転)");
+    return true;
   }
-  return text.front() == '|' ? read_board_row(line) : read_words(line, text);
+  if (take(text, "手数＝") || take(text, "手数=")) {
+    if (take_kif_move_number(text) != 0) {
+      builder_.left_out().insert("how many moves came before the start (手数＝)");
+    }
+    return true;
+  }
+  const bool before_board = !builder_.has_begun() && (rows_ == 0 || text.front() == '+');
+  return is_kif_heading(text) || (before_board && is_kif_ruler(text));
+}
+
+/// Its moves are not kept; but another game is not one of them.
+Result<void> KifGame::skip_variation(const RecordLine& line, std::string_view text) const {
+  const auto said = split_kif_key(text);
+  if (said && text.front() != '*' &&
+      (is_kif_game_key(said->key) || from_kif_key(said->key) != said->key)) {
+    return fail_at(line, "another game begins here; a file has one game, so move it to its own");
+  }
+  return {};
 }
 
 /// A move, «key：value», or a side to move.
 Result<void> KifGame::read_words(const RecordLine& line, std::string_view text) {
-  if (const auto number = take_move_number(text)) {
+  if (const auto number = take_kif_move_number(text)) {
     return read_move(line, *number, text);
   }
-  std::size_t at = std::string_view::npos;
-  std::size_t size = 0;
-  for (const std::string_view colon : kColons) {
-    const std::size_t found = text.find(colon);
-    if (found < at) {
-      at = found;
-      size = colon.size();
-    }
-  }
-  if (at != std::string_view::npos && at > 0) {
-    return read_key(line, trimmed(text.substr(0, at)), trimmed(text.substr(at + size)));
+  if (const auto said = split_kif_key(text)) {
+    return read_key(line, said->key, said->value);
   }
   std::string_view turn = text;
-  if (take_side(turn) && turn == "番") {
+  if (take_kif_side(turn) && turn == "番") {
     return read_turn(line, text);
   }
   return fail_at(
@@ -155,7 +132,7 @@ Result<void> KifGame::read_key(const RecordLine& line, std::string_view key,
     return read_turn(line, value);
   }
   std::string_view rest = key;
-  const auto color = take_side(rest);
+  const auto color = take_kif_side(rest);
   if (color && (rest == "の持駒" || rest == "の持ち駒")) {
     return read_hand(line, *color, value);
   }
@@ -168,8 +145,17 @@ Result<void> KifGame::read_key(const RecordLine& line, std::string_view key,
   return {};
 }
 
-Result<void> KifGame::read_handicap(const RecordLine& line, std::string_view name) {
+/// Whether the start position is still open. To be asked by each line about it.
+Result<void> KifGame::expect_start(const RecordLine& line) {
   position_ = line;
+  if (builder_.has_begun()) {
+    return fail_at(line, "the start position after the first move; write it before");
+  }
+  return {};
+}
+
+Result<void> KifGame::read_handicap(const RecordLine& line, std::string_view name) {
+  KEISEI_TRY_VOID(expect_start(line));
   handicap_ = nullptr;
   for (const KifHandicap& handicap : kif_handicaps()) {
     if (handicap.name == name) {
@@ -186,8 +172,8 @@ Result<void> KifGame::read_handicap(const RecordLine& line, std::string_view nam
 }
 
 Result<void> KifGame::read_turn(const RecordLine& line, std::string_view name) {
-  turn_ = take_side(name);
-  position_ = line;
+  KEISEI_TRY_VOID(expect_start(line));
+  turn_ = take_kif_side(name);
   if (!turn_) {
     return fail_at(line, "the side to move is 先手, 後手, 下手 or 上手");
   }
@@ -195,17 +181,14 @@ Result<void> KifGame::read_turn(const RecordLine& line, std::string_view name) {
 }
 
 Result<void> KifGame::read_hand(const RecordLine& line, Color color, std::string_view value) {
-  position_ = line;
+  KEISEI_TRY_VOID(expect_start(line));
   KEISEI_TRY_VOID(read_kif_hand(line, value, color, drawn_));
   needs_board_ = needs_board_ || !drawn_.hands[static_cast<std::size_t>(index(color))].empty();
   return {};
 }
 
 Result<void> KifGame::read_board_row(const RecordLine& line) {
-  position_ = line;
-  if (builder_.has_begun()) {
-    return fail_at(line, "a board after the first move; draw it before");
-  }
+  KEISEI_TRY_VOID(expect_start(line));
   if (rows_ == 9) {
     return fail_at(line, "a tenth row of the board");
   }
@@ -237,12 +220,7 @@ Result<void> KifGame::begin() {
     return {};
   }
   KEISEI_TRY(placement, start());
-  if (auto valid = validate(placement); !valid) {
-    return fail_at(position_,
-                   fmt::format("the start position cannot stand: {}", valid.error().message));
-  }
-  builder_.begin(Position(placement));
-  return {};
+  return builder_.begin(placement, position_);
 }
 
 Result<void> KifGame::read_move(const RecordLine& line, int number, std::string_view text) {
@@ -293,29 +271,11 @@ Result<void> KifGame::end(const RecordLine& line, RecordEnd said) {
 
 /// «97手で先手の勝ち»: how the game ended, where no move line says it.
 void KifGame::read_summary(std::string_view text) {
-  const bool black = contains(text, "先手") || contains(text, "下手");
-  const bool mover = black == (builder_.position().side() == Color::Black);
-  const bool won = contains(text, "勝");
-  if (contains(text, "千日手")) {
-    summary_ = RecordEnd::Repetition;
-  } else if (contains(text, "持将棋")) {
-    summary_ = RecordEnd::Impasse;
-  } else if (contains(text, "中断")) {
-    summary_ = RecordEnd::Interruption;
-  } else if (contains(text, "入玉")) {
-    summary_ = RecordEnd::Declaration;
-  } else if (contains(text, "反則")) {
-    summary_ = mover == won ? RecordEnd::OpponentFoul : RecordEnd::Foul;
-  } else if (won && !mover) {
-    const bool mated = contains(text, "詰");
-    const bool late = contains(text, "時間切れ") || contains(text, "切れ負け");
-    summary_ = late    ? RecordEnd::TimeForfeit
-               : mated ? RecordEnd::Checkmate
-                       : RecordEnd::Resignation;
-  } else if (contains(text, "詰")) {
-    summary_ = RecordEnd::Checkmate;
-  } else {
+  const RecordEnd end = kif_summary_end(text, builder_.position().side());
+  if (end == RecordEnd::None) {
     builder_.left_out().insert("how the game ended, as まで says it");
+  } else {
+    summary_ = end;
   }
 }
 
@@ -335,6 +295,7 @@ Result<ReadRecords> KifGame::finish() {
   KEISEI_TRY(record, builder_.finish());
   read.games.push_back(std::move(record));
   read.left_out = builder_.left_out();
+  read.left_out_of = {read.left_out};
   return read;
 }
 
@@ -343,8 +304,8 @@ Result<ReadRecords> KifGame::finish() {
 Result<ReadRecords> read_kif(std::string_view text) {
   KifGame game;
   int number = 0;
-  for (const std::string_view row : lines_of(text)) {
-    KEISEI_TRY_VOID(game.read({++number, row}));
+  while (const auto row = take_line(text)) {
+    KEISEI_TRY_VOID(game.read({++number, *row}));
   }
   return game.finish();
 }

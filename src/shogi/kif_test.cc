@@ -139,6 +139,7 @@ TEST(Kif, TheLastLineSaysHowTheGameEndedWhereNoMoveDoes) {
            {"まで1手で千日手", RecordEnd::Repetition},
            {"まで1手で持将棋", RecordEnd::Impasse},
            {"まで1手で中断", RecordEnd::Interruption},
+           {"まで1手で不詰", RecordEnd::NoCheckmate},
            {"まで1手詰", RecordEnd::Checkmate}}) {
     EXPECT_EQ(read_one(black_moved + line + "\n").end, end) << line;
   }
@@ -156,6 +157,35 @@ TEST(Kif, VariationsAndBookmarksAreLeftOutAndNamed) {
   EXPECT_EQ(read->games.front().moves.size(), 1);
   EXPECT_THAT(read->games.front().end_comment, IsEmpty());
   EXPECT_THAT(read->left_out, ElementsAre("bookmarks (&)", "variations (2)"));
+}
+
+TEST(Kif, OnlyAHeadingOfAVariationBeginsOne) {
+  const auto read =
+      read_kif("変化手順：x\n変化：y\n手数：z\n1 ７六歩(77)\n変化: ２手\n2 ８四歩(83)\n");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->games.front().details.size(), 3);
+  EXPECT_EQ(read->games.front().moves.size(), 1);
+  EXPECT_THAT(read->left_out, ElementsAre("variations (1)"));
+}
+
+TEST(Kif, SkipsAndNamesHowTheBoardWasSeenAndWhatCameBefore) {
+  const auto read = read_kif("手合割：平手\n盤面回転\n手数＝3  ▲７六歩  まで\n1 ７六歩(77)\n");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->games.front().moves.size(), 1);
+  EXPECT_THAT(read->left_out, ElementsAre(HasSubstr("手数＝"), HasSubstr("盤面回転")));
+}
+
+TEST(Kif, KeysThatWouldBeReadAsSomethingElseAreLeftOutAndNamed) {
+  for (const std::string key : {"変化", "1", "１", "手番", "手合割", "先手", "上手の持駒", "*",
+                                "#x", "&", "|", "+", "まで", "手数", "a：b", "まで1手"}) {
+    GameRecord game;
+    game.moves = {{.move = move_of("7g7f"), .time = {}, .comment = {}}};
+    game.details = {{.key = key, .value = "1手"}, {.key = "EVENT", .value = "後手"}};
+    const WrittenRecords written = write_kif(game);
+    EXPECT_EQ(written.left_out.size(), 1) << key;
+    game.details.erase(game.details.begin());
+    EXPECT_EQ(read_one(written.text), game) << key;
+  }
 }
 
 TEST(Kif, AnIllegalMoveThatIsMarkedAsOneEndsTheGameBeforeIt) {

@@ -2,8 +2,10 @@
 
 #include "shogi/kif.h"
 #include "shogi/kif_board.h"
+#include "shogi/kif_line.h"
 #include "shogi/kif_move.h"
 #include "shogi/kif_words.h"
+#include "shogi/record_text.h"
 #include "shogi/sfen.h"
 
 namespace keisei::shogi {
@@ -44,6 +46,10 @@ const KifHandicap* handicap_of(const Position& start) {
 SideNames write_header(const GameRecord& game, WrittenRecords& written) {
   std::string& out = written.text;
   for (const RecordDetail& detail : game.details) {
+    if (!is_kif_detail_key(to_kif_key(detail.key))) {
+      written.left_out.insert(fmt::format("the detail {}", quoted_text(detail.key)));
+      continue;
+    }
     out += fmt::format("{}：{}\n", to_kif_key(detail.key), detail.value);
   }
   const KifHandicap* const handicap = handicap_of(game.start);

@@ -1,6 +1,9 @@
 #include "shogi/record_builder.h"
 
+#include <algorithm>
+
 #include "shogi/legality.h"
+#include "shogi/placement.h"
 #include "shogi/record_text.h"
 
 namespace keisei::shogi {
@@ -9,10 +12,30 @@ tl::unexpected<Error> fail_at(const RecordLine& line, std::string_view message) 
   return fail("line {}: {}: {}", line.number, quoted_text(line.text), message);
 }
 
+Result<void> expect_another_game(const RecordLine& line, const ReadRecords& read) {
+  if (read.games.size() < kMostGames) {
+    return {};
+  }
+  return fail("line {}: more than {} games; split the file", line.number, kMostGames);
+}
+
 void RecordBuilder::begin(const Position& start) {
   record_.start = start;
   position_ = start;
   has_begun_ = true;
+}
+
+Result<void> RecordBuilder::begin(const Placement& start, const RecordLine& line) {
+  if (auto valid = validate(start); !valid) {
+    const bool lacks_king =
+        std::ranges::count(start.board, make_piece(Color::Black, Kind::King)) == 0 ||
+        std::ranges::count(start.board, make_piece(Color::White, Kind::King)) == 0;
+    return fail_at(line,
+                   fmt::format("the start position cannot stand: {}{}", valid.error().message,
+                               lacks_king ? "; problems without both kings cannot be read" : ""));
+  }
+  begin(Position(start));
+  return {};
 }
 
 Result<void> RecordBuilder::expect_move(const RecordLine& line) const {
@@ -67,7 +90,9 @@ Result<void> RecordBuilder::set_time(std::chrono::milliseconds time, const Recor
 }
 
 void RecordBuilder::add_comment(std::string_view line) {
-  if (has_ended()) {
+  if (illegal_) {
+    left_out_.insert("comments after an illegal move");
+  } else if (has_ended()) {
     record_.end_comment.emplace_back(line);
   } else if (record_.moves.empty()) {
     record_.comment.emplace_back(line);

@@ -19,6 +19,9 @@ struct RecordLine {
 /// «line 12: «+7776FU»: <message>»
 [[nodiscard]] tl::unexpected<Error> fail_at(const RecordLine& line, std::string_view message);
 
+/// Fails, and names `line`, where `read` has kMostGames games already.
+[[nodiscard]] Result<void> expect_another_game(const RecordLine& line, const ReadRecords& read);
+
 /// Makes one GameRecord out of what a reader finds, and keeps only what the rules allow.
 ///   begin -> (play | refuse | set_time | add_comment)... -> end -> finish
 /// An illegal move is an error, unless the next thing said is that it was a foul: then the game is
@@ -30,6 +33,8 @@ class RecordBuilder {
   [[nodiscard]] LeftOut& left_out() { return left_out_; }
 
   void begin(const Position& start);
+  /// Fails, and names `line`, where the rules do not allow this placement.
+  [[nodiscard]] Result<void> begin(const Placement& start, const RecordLine& line);
   [[nodiscard]] bool has_begun() const { return has_begun_; }
   [[nodiscard]] bool has_ended() const { return record_.end != RecordEnd::None; }
   /// After the last legal move.
@@ -45,7 +50,7 @@ class RecordBuilder {
   [[nodiscard]] Result<void> end(RecordEnd end, const RecordLine& line);
   /// Of the move or the end that was read last.
   [[nodiscard]] Result<void> set_time(std::chrono::milliseconds time, const RecordLine& line);
-  /// To what was read last: the start, a move or the end.
+  /// To what was read last: the start, a move or the end. What follows an illegal move is left out.
   void add_comment(std::string_view line);
 
   [[nodiscard]] Result<GameRecord> finish();

@@ -47,6 +47,31 @@ TEST(RecordRoundTrip, KifKeepsEverything) {
   });
 }
 
+TEST(RecordRoundTrip, NoKeyOfCsaChangesTheGameOnItsWayThroughKif) {
+  const std::vector<std::string> keys = {
+      "変化",   "変化 ", "1",        "１２", "手番", "先手",   "下手",     "後手の持駒",
+      "手合割", "*",     "#",        "&",    "|",    "+-",     "まで",     "手数",
+      "9 8",    "’",     "盤面回転", "NOTE", "　",   "手数＝", "手数----", "x：y"};
+  const std::vector<std::string> values = {"1手",  "後手",    "香落ち",
+                                           "なし", "+7776FU", "1 ７六歩(77)"};
+  for_each_random_record([&](const GameRecord& record) {
+    std::string csa = write_csa(std::span(&record, 1)).text;
+    Rng rng(6, record.moves.size());
+    for (int i = 0; i < 5; ++i) {
+      const auto& key = keys[rng.below(static_cast<std::uint32_t>(keys.size()))];
+      const auto& value = values[rng.below(static_cast<std::uint32_t>(values.size()))];
+      csa.insert(csa.find("V3.0\n") + 5, fmt::format("${}:{}\n", key, value));
+    }
+    const auto read = read_csa(csa);
+    ASSERT_TRUE(read) << read.error().message << "\n" << csa;
+    const auto again = read_kif(write_kif(read->games.front()).text);
+    ASSERT_TRUE(again) << again.error().message << "\n" << csa;
+    GameRecord game = again->games.front();
+    game.details = record.details;
+    ASSERT_EQ(game, record) << csa;
+  });
+}
+
 TEST(RecordRoundTrip, ShiftJisKeepsEverything) {
   for_each_random_record([](const GameRecord& record) {
     const std::string text = write_kif(record).text;

@@ -38,7 +38,8 @@ class Converter {
   }
 
   /// Converts up to the first byte of `bytes` that has no counterpart; returns how many were taken.
-  std::size_t convert(std::string_view bytes, std::string& out) {
+  /// `out` null: only to know that.
+  std::size_t convert(std::string_view bytes, std::string* out) {
     std::array<char, 1 << 14> buffer;            // NOLINT: iconv fills it
     char* in = const_cast<char*>(bytes.data());  // NOLINT: iconv's interface; it only reads
     std::size_t left = bytes.size();
@@ -47,7 +48,9 @@ class Converter {
       std::size_t room = buffer.size();
       const bool stopped =
           iconv(descriptor_, &in, &left, &to, &room) == static_cast<std::size_t>(-1);
-      out.append(buffer.data(), buffer.size() - room);
+      if (out != nullptr) {
+        out->append(buffer.data(), buffer.size() - room);
+      }
       if (stopped && errno != E2BIG) {
         break;
       }
@@ -63,10 +66,34 @@ class Converter {
   iconv_t descriptor_;
 };
 
-Result<bool> is_utf8(std::string_view bytes) {
+/// How many bytes at the front of `bytes` are valid UTF-8.
+Result<std::size_t> utf8_size(std::string_view bytes) {
   KEISEI_TRY(converter, Converter::open("UTF-16LE", "UTF-8"));
-  std::string ignored;
-  return converter.convert(bytes, ignored) == bytes.size();
+  return converter.convert(bytes, nullptr);
+}
+
+std::size_t line_at(std::string_view bytes, std::size_t offset) {
+  return 1 + static_cast<std::size_t>(std::ranges::count(bytes.substr(0, offset), '\n'));
+}
+
+/// What the first line says, as the specifications of CSA 3.0 and KIF 2.0 let it.
+std::optional<TextEncoding> declared_encoding(std::string_view bytes) {
+  constexpr std::string_view kWord = "encoding=";
+  const std::string_view first = take_line(bytes).value_or("");
+  const std::size_t at = first.find(kWord);
+  if (!(first.starts_with("'CSA") || first.starts_with("#")) || at == std::string_view::npos) {
+    return std::nullopt;
+  }
+  std::string name(first.substr(at + kWord.size()));
+  name.resize(std::min(name.find_first_of(" \t"), name.size()));
+  std::ranges::transform(name, name.begin(), [](char c) {
+    return c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  if (name == "UTF_8") {
+    return TextEncoding::Utf8;
+  }
+  const bool shift_jis = name == "SHIFT_JIS" || name == "SJIS" || name == "CP932";
+  return shift_jis ? std::optional(TextEncoding::ShiftJis) : std::nullopt;
 }
 
 /// Of the UTF-8 character that begins `text`.
@@ -83,17 +110,26 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 }  // namespace
 
 Result<DecodedText> decode_record(std::string_view bytes) {
-  (void)take(bytes, kByteOrderMark);
-  KEISEI_TRY(utf8, is_utf8(bytes));
-  if (utf8) {
-    return DecodedText{.text = std::string(bytes)};
+  const bool marked = take(bytes, kByteOrderMark);
+  const auto declared = marked ? TextEncoding::Utf8 : declared_encoding(bytes);
+  if (declared != TextEncoding::ShiftJis) {
+    KEISEI_TRY(valid, utf8_size(bytes));
+    if (valid == bytes.size()) {
+      return DecodedText{.text = std::string(bytes)};
+    }
+    if (declared) {
+      return fail("line {}: no UTF-8, which the {} says it is; save the record in UTF-8",
+                  line_at(bytes, valid), marked ? "byte order mark" : "first line");
+    }
   }
   KEISEI_TRY(converter, Converter::open("UTF-8", "CP932"));
   DecodedText decoded{.text = {}, .encoding = TextEncoding::ShiftJis};
-  const std::size_t taken = converter.convert(bytes, decoded.text);
+  const std::size_t taken = converter.convert(bytes, &decoded.text);
   if (taken != bytes.size()) {
-    return fail("line {}: neither UTF-8 nor Shift-JIS; save the record in one of them",
-                1 + std::ranges::count(bytes.substr(0, taken), '\n'));
+    const std::string_view why =
+        declared ? "no Shift-JIS, which the first line says it is; save the record in it"
+                 : "neither UTF-8 nor Shift-JIS; save the record in one of them";
+    return fail("line {}: {}", line_at(bytes, taken), why);
   }
   return decoded;
 }
@@ -102,7 +138,7 @@ Result<ShiftJisText> encode_shift_jis(std::string_view text) {
   KEISEI_TRY(converter, Converter::open("CP932", "UTF-8"));
   ShiftJisText encoded;
   while (true) {
-    text.remove_prefix(converter.convert(text, encoded.bytes));
+    text.remove_prefix(converter.convert(text, &encoded.bytes));
     if (text.empty()) {
       return encoded;
     }
@@ -112,18 +148,17 @@ Result<ShiftJisText> encode_shift_jis(std::string_view text) {
   }
 }
 
-std::vector<std::string_view> lines_of(std::string_view text) {
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    while (!line.empty() && line.back() == '\r') {
-      line.remove_suffix(1);
-    }
-    lines.push_back(line);
+std::optional<std::string_view> take_line(std::string_view& text) {
+  if (text.empty()) {
+    return std::nullopt;
   }
-  return lines;
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  std::string_view line = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  while (!line.empty() && line.back() == '\r') {
+    line.remove_suffix(1);
+  }
+  return line;
 }
 
 std::string_view trimmed(std::string_view text) {

@@ -3,7 +3,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 
@@ -18,8 +17,10 @@ struct DecodedText {
   TextEncoding encoding = TextEncoding::Utf8;
 };
 
-/// Takes bytes that are valid UTF-8 for UTF-8, all others for Shift-JIS (CP932, Microsoft's).
-/// Fails, and names the line, where they are neither.
+/// A byte order mark, or a first line such as «'CSA encoding=UTF-8» or «#KIF version=2.0
+/// encoding=Shift_JIS», says what the bytes are. Where nothing does, bytes that are valid UTF-8 are
+/// UTF-8, all others Shift-JIS (CP932, Microsoft's). Fails, and names the line, where they are not
+/// what is said, or neither.
 [[nodiscard]] Result<DecodedText> decode_record(std::string_view bytes);
 
 struct ShiftJisText {
@@ -30,8 +31,8 @@ struct ShiftJisText {
 /// REQUIRES: text is valid UTF-8.
 [[nodiscard]] Result<ShiftJisText> encode_shift_jis(std::string_view text);
 
-/// The lines without LF or CRLF.
-[[nodiscard]] std::vector<std::string_view> lines_of(std::string_view text);
+/// Removes the first line of `text`, and returns it without LF or CRLF; nothing at the end.
+[[nodiscard]] std::optional<std::string_view> take_line(std::string_view& text);
 
 /// Without blanks, tabs and ideographic spaces at both ends.
 [[nodiscard]] std::string_view trimmed(std::string_view text);

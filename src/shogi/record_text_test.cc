@@ -41,9 +41,37 @@ TEST(RecordText, ReplacesAndCountsWhatShiftJisLacks) {
 }
 
 TEST(RecordText, SplitsLinesAtEitherKindOfBreak) {
+  const auto lines_of = [](std::string_view text) {
+    std::vector<std::string> lines;
+    while (const auto line = take_line(text)) {
+      lines.emplace_back(*line);
+    }
+    return lines;
+  };
   EXPECT_THAT(lines_of("a\r\nb\n\nc"), ElementsAre("a", "b", "", "c"));
   EXPECT_THAT(lines_of("a\n"), ElementsAre("a"));
   EXPECT_THAT(lines_of(""), ElementsAre());
+}
+
+TEST(RecordText, BytesThatAreNotWhatTheRecordSaysAreAnError) {
+  for (const std::string declared :
+       {"\xEF\xBB\xBF#", "'CSA encoding=UTF-8", "#KIF version=2.0 encoding=utf-8"}) {
+    const auto utf8 = decode_record(declared + "\n歩\n");
+    ASSERT_TRUE(utf8) << utf8.error().message;
+    EXPECT_EQ(utf8->encoding, TextEncoding::Utf8);
+    const auto decoded = decode_record(declared + "\n歩\n\x95\xe0\n");  // Shift-JIS
+    ASSERT_FALSE(decoded) << declared;
+    EXPECT_THAT(decoded.error().message, HasSubstr("line 3: no UTF-8, which the "));
+  }
+  for (const std::string declared :
+       {"'CSA encoding=SHIFT_JIS", "#KIF version=2.0 encoding=Shift_JIS\r"}) {
+    const auto decoded = decode_record(declared + "\n\xc3\xa9\n");  // valid UTF-8 as well
+    ASSERT_TRUE(decoded) << decoded.error().message;
+    EXPECT_EQ(decoded->encoding, TextEncoding::ShiftJis);
+    const auto bad = decode_record(declared + "\n\xff\n");
+    ASSERT_FALSE(bad) << declared;
+    EXPECT_THAT(bad.error().message, HasSubstr("line 2: no Shift-JIS, which the first line says"));
+  }
 }
 
 TEST(RecordText, TrimsIdeographicSpacesToo) { EXPECT_EQ(trimmed(" \t　平手　 \r"), "平手"); }

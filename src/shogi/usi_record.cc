@@ -103,20 +103,22 @@ Result<ReadRecords> read_usi_record(std::string_view text) {
   ReadRecords read;
   std::vector<std::string> comment;
   RecordLine line;
-  for (const std::string_view row : lines_of(text)) {
-    line = {line.number + 1, row};
-    const std::string_view words = trimmed(row);
+  while (const auto row = take_line(text)) {
+    line = {line.number + 1, *row};
+    const std::string_view words = trimmed(*row);
     if (words.empty()) {
       continue;
     }
     if (words.front() == '#') {
-      std::string_view said = row.substr(row.find('#') + 1);
+      std::string_view said = row->substr(row->find('#') + 1);
       (void)take(said, " ");
       comment.emplace_back(said);
       continue;
     }
+    KEISEI_TRY_VOID(expect_another_game(line, read));
     KEISEI_TRY(game, read_game(line, std::exchange(comment, {})));
     read.games.push_back(std::move(game));
+    read.left_out_of.emplace_back();
   }
   if (read.games.empty()) {
     return fail("there is no game in it; {}", kUsage);
