@@ -7,11 +7,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/unique_fd.h"
 #include "program.h"
+#include "shogi/game_record.h"
 
 namespace keisei::tests {
 namespace {
@@ -112,6 +115,59 @@ TEST_F(Convert, ReadsStdin) {
   EXPECT_THAT(ended.err, HasSubstr("keisei: -: there is no game in it"));
 }
 
+TEST_F(Convert, ReadsAPipe) {
+  const std::string command =
+      fmt::format("'{}/keisei' convert - '{}' --from csa 2>/dev/null", KEISEI_BIN, path("a.usi"));
+  FILE* const pipe = ::popen(command.c_str(), "w");
+  ASSERT_NE(pipe, nullptr);
+  std::fwrite(kOneMove.data(), 1, kOneMove.size(), pipe);
+  EXPECT_EQ(::pclose(pipe), 0);
+  EXPECT_EQ(content(path("a.usi")), "position startpos moves 7g7f\n");
+}
+
+TEST_F(Convert, ReadsAFileOnStdinFromWhereItStands) {
+  const std::string in = file("two.usi", "position startpos\nposition startpos moves 7g7f\n");
+  const std::string command =
+      fmt::format("{{ read first; '{}/keisei' convert - '{}' --from usi; }} <'{}'", KEISEI_BIN,
+                  path("a.usi"), in);
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(content(path("a.usi")), "position startpos moves 7g7f\n");
+}
+
+TEST_F(Convert, RefusesWhatIsTooLarge) {
+  const std::string large = file("large.usi", "");
+  fs::resize_file(large, 64'100'000);
+  const Ended size = convert({large, path("a.csa")});
+  EXPECT_EQ(size.code, 1);
+  EXPECT_THAT(size.err, HasSubstr("large.usi: it is larger than 64 MB"));
+  std::string games;
+  for (std::size_t i = 0; i <= shogi::kMostGames; ++i) {
+    games += "startpos\n";
+  }
+  const Ended many = convert({file("many.usi", games), path("a.csa")});
+  EXPECT_EQ(many.code, 1);
+  EXPECT_THAT(many.err, HasSubstr("line 100001: more than 100000 games; split the file"));
+}
+
+TEST_F(Convert, AnOutThatIsThereKeepsItsMode) {
+  const std::string out = file("a.usi", "before");
+  for (const mode_t mode : {0600U, 0664U}) {
+    ASSERT_EQ(::chmod(out.c_str(), mode), 0);
+    ASSERT_EQ(convert({file("a.csa", kOneMove), out}).code, 0);
+    struct stat status {};
+    ASSERT_EQ(::stat(out.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777U, mode);
+  }
+}
+
+TEST_F(Convert, RefusesALinkToNothing) {
+  fs::create_symlink(path("none.usi"), path("link.usi"));
+  const Ended ended = convert({file("a.csa", kOneMove), path("link.usi")});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("which is not there; create that, or remove the link"));
+  EXPECT_TRUE(fs::is_symlink(path("link.usi")));
+}
+
 TEST_F(Convert, SeveralGamesGoWhereSeveralFit) {
   const Ended all = convert({record("several_games.csa"), path("a.usi")});
   EXPECT_EQ(all.code, 0) << all.err;
@@ -128,6 +184,15 @@ TEST_F(Convert, SeveralGamesGoWhereSeveralFit) {
   const Ended none = convert({record("several_games.csa"), path("b.kifu"), "--game", "3"});
   EXPECT_EQ(none.code, 2);
   EXPECT_THAT(none.err, HasSubstr("--game 3: there are 2 games in it"));
+  const Ended second = convert({file("one.csa", kOneMove), path("b.kifu"), "--game", "2"});
+  EXPECT_EQ(second.code, 2);
+  EXPECT_THAT(second.err, HasSubstr("--game 2: there is 1 game in it"));
+}
+
+TEST_F(Convert, NamesWhatIsLostOfTheChosenGameOnly) {
+  const std::string in = file("a.csa", "PI\n+\n'plain\n/\nPI\n+\n+7776FU\n");
+  EXPECT_THAT(convert({in, path("a.usi"), "--game", "1"}).err, HasSubstr("not read in full"));
+  EXPECT_THAT(convert({in, path("a.usi"), "--game", "2"}).err, IsEmpty());
 }
 
 TEST_F(Convert, AFailedReadLeavesOutUntouched) {

@@ -22,7 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kStandard = "-";  // stdin or stdout
-constexpr int kMostGames = 1'000'000'000;
+constexpr int kMostGames = static_cast<int>(shogi::kMostGames);
+// What is read takes up to ten times as much memory.
+constexpr Bytes kLargestInput = megabytes(64);
 
 struct ConvertOptions {
   std::string in;
@@ -57,6 +59,11 @@ Result<void> write_out(const std::string& out, std::string_view bytes) {
     return write_all(STDOUT_FILENO, plain);
   }
   std::error_code error;
+  if (fs::is_symlink(fs::symlink_status(out, error)) && !fs::exists(out, error)) {
+    return fail(
+        "writing {}: it is a link to {}, which is not there; create that, or remove the link", out,
+        fs::read_symlink(out, error).string());
+  }
   const fs::path path = fs::weakly_canonical(out, error);
   if (error || !fs::exists(path, error) || fs::is_regular_file(path, error)) {
     return write_file_atomically(error ? fs::path(out) : path, plain);
@@ -71,12 +78,15 @@ Result<void> write_out(const std::string& out, std::string_view bytes) {
 Result<void> choose_game(int number, shogi::ReadRecords& records) {
   const auto games = static_cast<int>(records.games.size());
   if (number > games) {
-    return usage_error("--game {}: there are {} games in it", number, games);
+    return usage_error("--game {}: there {} in it", number,
+                       games == 1 ? "is 1 game" : fmt::format("are {} games", games));
   }
   if (number > 0) {
-    shogi::GameRecord chosen = std::move(records.games[static_cast<std::size_t>(number - 1)]);
-    records.games.clear();
-    records.games.push_back(std::move(chosen));
+    const auto at = static_cast<std::size_t>(number - 1);
+    shogi::ReadRecords chosen;
+    chosen.games.push_back(std::move(records.games[at]));
+    chosen.left_out = std::move(records.left_out_of[at]);
+    records = std::move(chosen);
   }
   return {};
 }
@@ -109,7 +119,8 @@ Result<int> convert(const ConvertOptions& options) {
   }
   KEISEI_TRY(from, format_for(options.in, options.from, "--from"));
   KEISEI_TRY(to, format_for(options.out, options.to, "--to"));
-  KEISEI_TRY(bytes, read_file(options.in == kStandard ? "/dev/stdin" : options.in, megabytes(256)));
+  KEISEI_TRY(bytes, options.in == kStandard ? read_all(STDIN_FILENO, "stdin", kLargestInput)
+                                            : read_file(options.in, kLargestInput));
   Result<DecodedRecords> read = decode_records(bytes, from);
   if (!read) {
     return with_context(std::move(read).error(), options.in);

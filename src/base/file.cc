@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "base/unique_fd.h"
 
@@ -15,25 +16,29 @@ Result<std::string> read_file(const std::filesystem::path& path, Bytes limit) {
   if (!fd) {
     return fail_errno(fmt::format("opening {}", path.string()));
   }
+  return read_all(fd.get(), path.string(), limit);
+}
+
+Result<std::string> read_all(int fd, std::string_view name, Bytes limit) {
   std::string content;
   constexpr std::size_t kChunk = 1 << 16;
   while (true) {
     const std::size_t size = content.size();
     content.resize(size + kChunk);
-    const ssize_t got = ::read(fd.get(), content.data() + size, kChunk);
+    const ssize_t got = ::read(fd, content.data() + size, kChunk);
     if (got < 0 && errno == EINTR) {
       content.resize(size);
       continue;
     }
     if (got < 0) {
-      return fail_errno(fmt::format("reading {}", path.string()));
+      return fail_errno(fmt::format("reading {}", name));
     }
     content.resize(size + static_cast<std::size_t>(got));
     if (got == 0) {
       return content;
     }
     if (static_cast<std::int64_t>(content.size()) > limit.count) {
-      return fail("reading {}: it is larger than {}", path.string(), to_string(limit));
+      return fail("reading {}: it is larger than {}", name, to_string(limit));
     }
   }
 }
@@ -54,10 +59,27 @@ Result<void> write_all(int fd, std::span<const std::byte> bytes) {
 
 namespace {
 
-Result<void> write_and_sync(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+constexpr mode_t kPermissions = 07777;
+
+/// Of the regular file at `path`; nothing where there is none.
+std::optional<mode_t> mode_of(const std::filesystem::path& path) {
+  struct stat status {};
+  const bool there = ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+  return there ? std::optional(status.st_mode & kPermissions) : std::nullopt;
+}
+
+/// `mode` nothing: what a new file has.
+Result<void> write_and_sync(const std::filesystem::path& path, std::span<const std::byte> bytes,
+                            std::optional<mode_t> mode) {
+  constexpr mode_t kNew = 0644;
+  // Whoever may not read the old file does not get to read the new one before its mode is set.
+  const mode_t at_first = mode ? *mode & S_IRWXU : kNew;
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, at_first));
   if (!fd) {
     return fail_errno(fmt::format("creating {}", path.string()));
+  }
+  if (mode && ::fchmod(fd.get(), *mode) != 0) {
+    return fail_errno(fmt::format("giving {} the mode of what it replaces", path.string()));
   }
   if (auto written = write_all(fd.get(), bytes); !written) {
     return with_context(std::move(written).error(), path.string());
@@ -83,7 +105,7 @@ Result<void> write_file_atomically(const std::filesystem::path& path,
   const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
   const std::filesystem::path temporary =
       directory / fmt::format(".{}.{}.tmp", path.filename().string(), ::getpid());
-  if (auto written = write_and_sync(temporary, bytes); !written) {
+  if (auto written = write_and_sync(temporary, bytes, mode_of(path)); !written) {
     ::unlink(temporary.c_str());
     return written;
   }
