@@ -17,5 +17,13 @@ void* operator new(std::size_t size) {
   void* const place = std::malloc(size);
   return place != nullptr ? place : throw std::bad_alloc();
 }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  ++count;
+  const auto step = static_cast<std::size_t>(alignment);
+  void* const place = std::aligned_alloc(step, (size + step - 1) / step * step);
+  return place != nullptr ? place : throw std::bad_alloc();
+}
 void operator delete(void* place) noexcept { std::free(place); }
 void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+void operator delete(void* place, std::align_val_t) noexcept { std::free(place); }
+void operator delete(void* place, std::size_t, std::align_val_t) noexcept { std::free(place); }
