@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -25,6 +26,25 @@ void check(const std::string& text, Read read, Write write) {
   KEISEI_CHECK(once == twice, "what was written is read as something else:\n{}\n{}", once, twice);
 }
 
+/// A game of CSA keeps its board and its moves on its way through KIF, whatever its free text says.
+void check_through_kif(const std::string& text) {
+  const Result<ReadRecords> read = read_csa(text);
+  if (!read) {
+    return;
+  }
+  for (const GameRecord& game : read->games) {
+    const std::string kif = write_kif(game).text;
+    const Result<ReadRecords> again = read_kif(kif);
+    KEISEI_CHECK(again.has_value(), "what was written is refused: {}\n{}", again.error().message,
+                 kif);
+    const GameRecord& same = again->games.front();
+    const bool is_same =
+        std::ranges::equal(same.moves, game.moves, {}, &RecordedMove::move, &RecordedMove::move) &&
+        same.start.placement() == game.start.placement();
+    KEISEI_CHECK(is_same, "KIF became another game:\n{}", kif);
+  }
+}
+
 }  // namespace
 }  // namespace keisei::shogi
 
@@ -42,6 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   switch (data[0] % 3) {
     case 0:
       check(decoded->text, read_csa, [](Games games) { return write_csa(games); });
+      check_through_kif(decoded->text);
       break;
     case 1:
       check(decoded->text, read_kif, [](Games games) { return write_kif(games.front()); });
