@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kStandard = "-";  // stdin or stdout
 constexpr int kMostGames = static_cast<int>(shogi::kMostGames);
-// What is read takes up to ten times as much memory.
+// Moves take up to 15 times as much memory once they are read, empty comments (*) up to 20 times.
 constexpr Bytes kLargestInput = megabytes(64);
 
 struct ConvertOptions {
