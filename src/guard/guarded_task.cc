@@ -59,7 +59,7 @@ struct Overloaded : Visitors... {
   using Visitors::operator()...;
 };
 template <class... Visitors>  // clang 16 does not deduce it
-Overloaded(Visitors...)->Overloaded<Visitors...>;
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 }  // namespace
 
