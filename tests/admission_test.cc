@@ -207,6 +207,29 @@ TEST_F(AdmissionOverProcesses, LosesNobodyWhenOthersDieAtAnyInstant) {
   EXPECT_EQ(tickets(), 0);
 }
 
+/// To lock the queue's file is to stop the queue for as long as one likes.
+TEST_F(AdmissionOverProcesses, AStrangerWhoMayOnlyReadTheDirectoryCannotStopTheQueue) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "only root can play a stranger";
+  }
+  ASSERT_EQ(chmod(runs_.directory().c_str(), 0755), 0);
+  const auto stranger_locks = [&](mode_t directory) {
+    EXPECT_EQ(chmod(runs_.slots().c_str(), directory), 0);
+    (void)contend({.script = ":"}).wait();  // makes the files, or shares them
+    const std::string lock = (runs_.slots() / "queue.lock").string();
+    const std::vector<std::string> argv = {
+        "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "flock", "--nonblock",
+        lock,      "true"};
+    Result<os::Child> stranger =
+        os::Child::spawn({.argv = argv, .environment = runs_.environment(), .fds = {}});
+    EXPECT_TRUE(stranger) << stranger.error().message;
+    return stranger->wait().code == 0;
+  };
+  EXPECT_FALSE(stranger_locks(0755));
+  EXPECT_TRUE(stranger_locks(01777));  // there it is one of those who share the slots
+  EXPECT_FALSE(stranger_locks(0755));
+}
+
 TEST_F(AdmissionOverProcesses, SaysWhichFileItCannotMake) {
   if (geteuid() == 0) {
     GTEST_SKIP() << "root may write everywhere";

@@ -164,6 +164,61 @@ TEST_F(AdmissionTest, WhatTheDeadLeftHoldsNobodyUp) {
   EXPECT_TRUE(answers_[0].second.permit);
 }
 
+/// To read a lock file is to be able to lock it.
+TEST_F(AdmissionTest, OnlyWhoMayWriteToTheDirectoryMayReadItsFiles) {
+  const auto mode = [&](const char* name) {
+    struct stat status = {};
+    EXPECT_EQ(stat((directory_ / name).c_str(), &status), 0) << name;
+    return status.st_mode & ALLPERMS;
+  };
+  const UniqueFd old(
+      open((directory_ / "queue.lock").c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644));
+  const mode_t before = umask(0);
+  for (const auto& [directory, file] :
+       {std::pair<mode_t, mode_t>{0755, 0600}, {0775, 0640}, {01777, 0644}, {0755, 0600}}) {
+    ASSERT_EQ(chmod(directory_.c_str(), directory), 0);
+    Admission admitting = admission(1, 1);
+    ask(admitting, 0);
+    ask(admitting, 1);
+    settle();
+    for (const char* name : {"queue.lock", "slot-0.lock", "ticket-000000001.lock"}) {
+      EXPECT_EQ(mode(name), file) << name << " in a directory of mode " << std::oct << directory;
+    }
+    answers_.clear();
+    loop_.restart();
+    loop_.run();
+    answers_.clear();
+  }
+  umask(before);
+}
+
+TEST_F(AdmissionTest, AFileWithASecondNameKeepsItsMode) {
+  const std::filesystem::path other = directory_ / "other";
+  ASSERT_TRUE(UniqueFd(open(other.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644)));
+  ASSERT_EQ(chmod(other.c_str(), 0644), 0);
+  std::filesystem::create_hard_link(other, directory_ / "slot-0.lock");
+  Admission admitting = admission(1, 1);
+  ask(admitting, 0);
+  settle();
+  struct stat status = {};
+  ASSERT_EQ(stat(other.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & ALLPERMS, 0644U);
+}
+
+TEST_F(AdmissionTest, WhereTheNumbersEndNobodyWaitsUnseen) {
+  const std::filesystem::path last = directory_ / "ticket-1000000000000.lock";
+  const UniqueFd ticket(open(last.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_EQ(flock(ticket.get(), LOCK_EX | LOCK_NB), 0);
+  Admission admitting = admission(1, 4);
+  ask(admitting, 0);
+  settle();
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "ticket-1000000000001.lock"));
+  ASSERT_EQ(answers_.size(), 1U);
+  EXPECT_EQ(answers_[0].second.refusal, Outcome::StartFailed);
+  EXPECT_NE(answers_[0].second.cause.find("remove that file"), std::string::npos)
+      << answers_[0].second.cause;
+}
+
 TEST_F(AdmissionTest, NobodyWhoLeavesTheQueueLeavesATicket) {
   Admission admitting = admission(1, 3);
   for (int name = 0; name < 4; ++name) {

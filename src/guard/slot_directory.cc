@@ -19,9 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr mode_t kReadableByAll = 0644;  // other users lock it too; reading is enough for that
-constexpr std::uint64_t kLastNumber = 1'000'000'000'000;  // a higher one is no ticket of ours
-constexpr int kMostAttempts = 1000;  // to find a number whose file nobody left behind
+constexpr std::uint64_t kLastNumber = 1'000'000'000'000;  // a higher one is no ticket
+constexpr std::uint64_t kMostAttempts = 1000;  // to find a number whose file nobody left behind
 constexpr std::string_view kTicket = "ticket-";
 constexpr std::string_view kLock = ".lock";
 
@@ -48,10 +47,53 @@ UniqueFd open_existing(const fs::path& path) {
   return UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
 }
 
+/// Who may lock a file of this directory. To read a file is enough to lock it, so those may read it
+/// who may write to the directory, and nobody else: they could hold up everybody.
+struct Sharing {
+  uid_t owner = 0;
+  gid_t group = 0;
+  mode_t mode = S_IRUSR | S_IWUSR;
+};
+
+Sharing sharing_of(const fs::path& directory) {
+  struct stat status = {};
+  if (stat(directory.c_str(), &status) != 0) {
+    return {};
+  }
+  Sharing sharing{.owner = status.st_uid, .group = status.st_gid};
+  sharing.mode |= (status.st_mode & S_IWGRP) != 0 ? S_IRGRP : 0;
+  sharing.mode |= (status.st_mode & S_IWOTH) != 0 ? S_IROTH : 0;
+  return sharing;
+}
+
+/// Of a file that this account has made, whatever the umask says.
+void share(const UniqueFd& file, const Sharing& sharing) {
+  if ((sharing.mode & S_IRGRP) != 0) {
+    (void)fchown(file.get(), static_cast<uid_t>(-1), sharing.group);
+  }
+  (void)fchmod(file.get(), sharing.mode);
+}
+
+/// What was made while the directory was shared otherwise, or by a version that let everybody read.
+/// Never a file with a second name, which may be one that has nothing to do with slots.
+void share_again(const UniqueFd& file, const Sharing& sharing) {
+  struct stat status = {};
+  const bool ours = fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
+                    status.st_nlink == 1 && status.st_uid == geteuid() &&
+                    (sharing.owner == status.st_uid || sharing.owner == 0);
+  if (ours && (status.st_mode & ALLPERMS) != sharing.mode) {
+    share(file, sharing);
+  }
+}
+
 UniqueFd create(const fs::path& path) {
-  UniqueFd file(open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, kReadableByAll));
+  const Sharing sharing = sharing_of(path.parent_path());
+  UniqueFd file(open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, sharing.mode));
   if (file) {
-    (void)fchmod(file.get(), kReadableByAll);  // whatever the umask says
+    if (geteuid() == 0) {  // the directory's owner may lock what root has made in it
+      (void)fchown(file.get(), sharing.owner, static_cast<gid_t>(-1));
+    }
+    share(file, sharing);
   }
   return file;
 }
@@ -90,6 +132,7 @@ Result<std::optional<UniqueFd>> lock_now(const fs::path& path) {
   if (!file) {
     return lock_failure("opening", path);
   }
+  share_again(file, sharing_of(path.parent_path()));
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK || errno == EINTR) {
       return std::optional<UniqueFd>();
@@ -151,7 +194,8 @@ Result<std::vector<std::uint64_t>> clean_queue(const fs::path& directory) {
 
 Result<QueueTicket> draw(const fs::path& directory, std::optional<std::uint64_t> last) {
   const std::uint64_t highest = last.value_or(0);
-  for (std::uint64_t number = highest + 1; number <= highest + kMostAttempts; ++number) {
+  const std::uint64_t most = std::min(highest + kMostAttempts, kLastNumber);
+  for (std::uint64_t number = highest + 1; number <= most; ++number) {
     const fs::path path = directory / ticket_name(number);
     UniqueFd file = create(path);
     if (!file && errno == EEXIST) {
@@ -164,6 +208,10 @@ Result<QueueTicket> draw(const fs::path& directory, std::optional<std::uint64_t>
       return lock_failure("locking", path);
     }
     return QueueTicket(directory, number, last, std::move(file));
+  }
+  if (most == kLastNumber) {  // nobody would see a higher one, and it nobody
+    return fail("the slots directory {} has no number above its ticket {}: remove that file",
+                directory.string(), ticket_name(highest));
   }
   return fail("the slots directory {} is full of tickets that other users left: remove them",
               directory.string());

@@ -39,8 +39,9 @@ class QueueTicket {
 ///   queue.lock         held while a number is drawn
 ///
 /// All locks are flock(2), which the kernel drops with their owner, however it died; what a dead
-/// owner leaves is an unlocked file, and the next to come removes it. The directory must be on a
-/// local file system. Nothing here blocks.
+/// owner leaves is an unlocked file, and the next to come removes it. Who may write to the
+/// directory may read its files, which is enough to lock them; nobody else may. The directory must
+/// be on a local file system. Nothing here blocks.
 class SlotDirectory {
  public:
   SlotDirectory(std::filesystem::path directory, int slots);
@@ -54,7 +55,7 @@ class SlotDirectory {
 
   enum class Want { SlotOrTicket, Ticket };
   /// A slot where one is free and nobody waits for it, else a ticket, unless `queue` wait already.
-  /// Fails where a file cannot be made or locked.
+  /// Fails where a file cannot be made or locked, or no number is left above the last ticket.
   [[nodiscard]] Result<Entry> enter(Want want, int queue) const;
 
   /// For the first in the queue. Nothing: all slots are taken.
