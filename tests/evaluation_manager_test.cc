@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -112,6 +114,26 @@ TEST_F(EvaluationManagerTest, ACancelledEvaluationSaysSoAndLeavesNothing) {
   EXPECT_EQ(record.outcome, "TrainerLost");
   EXPECT_EQ(record.cause, "the learner is gone");
   EXPECT_FALSE(record.score.has_value());
+  EXPECT_EQ(guard_.running(), 0);
+}
+
+/// An awaited coroutine that is cancelled throws, as a library does that finds no memory.
+TEST_F(EvaluationManagerTest, AnEvaluationThatEndsInAnExceptionIsNotCountedAnyMore) {
+  auto sealed = net::Snapshot::seal(bytes_);
+  ASSERT_TRUE(sealed);
+  asio::cancellation_signal abandon;
+  std::exception_ptr thrown;
+  asio::co_spawn(loop_, evaluations_.evaluate_current_agent(std::move(*sealed)),
+                 asio::bind_cancellation_slot(
+                     abandon.slot(), [&thrown](const std::exception_ptr& error,
+                                               const Evaluated& /*record*/) { thrown = error; }));
+  asio::post(loop_, [&] {
+    EXPECT_EQ(evaluations_.active(), 1);
+    abandon.emit(asio::cancellation_type::terminal);
+  });
+  loop_.run();
+  EXPECT_TRUE(thrown);
+  EXPECT_EQ(evaluations_.active(), 0);
   EXPECT_EQ(guard_.running(), 0);
 }
 

@@ -309,7 +309,13 @@ boost::asio::awaitable<Result<EvaluationRecord>> EvaluationManager::evaluate_not
 boost::asio::awaitable<Result<EvaluationRecord>> EvaluationManager::evaluate(
     Source source, telemetry::EvaluationEntry entry) {
   const auto control = controls_.emplace(controls_.end());
-  auto record = co_await run(std::move(source), entry, *control);
+  Result<EvaluationRecord> record = EvaluationRecord{};
+  try {
+    record = co_await run(std::move(source), entry, *control);
+  } catch (...) {  // of a library; whoever awaits this judges it
+    controls_.erase(control);
+    throw;
+  }
   controls_.erase(control);
   if (record) {
     if (auto kept = sink_.add(*record); !kept) {
