@@ -290,6 +290,27 @@ TEST_F(GuardCommand, StartsNothingWhereTheRecordCannotBeWritten) {
   }
 }
 
+/// A shell whose files may not grow beyond half a kilobyte starts the guard.
+TEST_F(GuardCommand, ARecordBeyondTheLimitOnFileSizesIsOneErrorAndNotItsEnd) {
+  const std::string record = (runs_.directory() / "record.json").string();
+  const std::string guard = "ulimit -f 1; exec " + program() + " guard ";
+  const Answer answer = finish(start_program(
+      {"/bin/dash", "-c", guard + "--report " + record + " -- /bin/dash -c 'echo ran; exit 7'"}));
+  EXPECT_EQ(answer.status.code, 125) << answer.err;
+  EXPECT_EQ(answer.out, "ran\n");
+  EXPECT_THAT(answer.err, HasSubstr("ulimit -f"));
+  EXPECT_EQ(std::ranges::count(answer.err, '\n'), 1) << answer.err;
+  EXPECT_FALSE(std::filesystem::exists(record));
+}
+
+TEST_F(GuardCommand, TheCommandItselfStillEndsAtTheLimitOnFileSizes) {
+  const std::string large = (runs_.directory() / "large").string();
+  const Answer answer = run({"--file-size", "1MB", "--", "/bin/dash", "-c",
+                             "exec /usr/bin/head -c 2000000 /dev/zero > " + large});
+  EXPECT_EQ(answer.status.code, 137) << answer.err;
+  EXPECT_THAT(answer.err, HasSubstr("OverFiles"));
+}
+
 TEST_F(GuardCommand, ForwardsSignals) {
   os::Child child = start({"--", "/bin/sh", "-c",
                            "trap 'echo caught; exit 9' TERM; echo ready; "

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/error.hpp>
@@ -39,6 +40,8 @@ Result<int> answer_of(const CommandAction& chosen) {
 }
 
 int run(int argc, char** argv) {
+  // A file that may not grow any more (ulimit -f) is an error of that write, and nobody's end.
+  (void)signal(SIGXFSZ, SIG_IGN);
   CLI::App root{"Keisei trains a shogi player by self-play and evaluates it under safeguards.",
                 "keisei"};
   root.set_version_flag("--version", KEISEI_VERSION);

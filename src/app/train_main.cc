@@ -47,6 +47,7 @@ class SignalWatch {
  public:
   SignalWatch() {
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN);  // a checkpoint beyond ulimit -f is not saved; training goes on
     ::signal(SIGHUP, SIG_IGN);  // the supervisor's terminal may go; training does not
     ::sigemptyset(&signals_);
     ::sigaddset(&signals_, SIGTERM);

@@ -50,7 +50,11 @@ Result<void> write_all(int fd, std::span<const std::byte> bytes) {
       continue;
     }
     if (written < 0) {
-      return fail_errno("writing");
+      const bool limited = errno == EFBIG;
+      tl::unexpected<Error> failed = fail_errno("writing");
+      return limited
+                 ? fail("{}; is there a limit on file sizes (ulimit -f)?", failed.value().message)
+                 : failed;
     }
     bytes = bytes.subspan(static_cast<std::size_t>(written));
   }

@@ -75,6 +75,7 @@ class Attributes {
     sigemptyset(&signals);
     posix_spawnattr_setsigmask(&attributes_, &signals);
     sigaddset(&signals, SIGPIPE);
+    sigaddset(&signals, SIGXFSZ);
     sigaddset(&signals, SIGCHLD);
     posix_spawnattr_setsigdefault(&attributes_, &signals);
     int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;

@@ -14,7 +14,7 @@ namespace keisei::os {
 
 /// posix_spawn with every descriptor above 2 that is not in `fds` closed (or close-on-exec, above
 /// the highest named one). `path` is searched in PATH when it has no slash. Signals that this
-/// process handles are back at their default and none is blocked. Blocks until the exec.
+/// process handles or ignores are back at their default and none is blocked. Blocks until the exec.
 struct SpawnRequest {
   std::string path;
   std::span<const std::string> argv;
