@@ -27,6 +27,8 @@ struct EndFacts {
   /// High-water mark of the largest process, without the file-backed pages that samples saw in it.
   /// It misses nothing between two samples, but may hold file-backed pages that they missed.
   Bytes largest_process;
+  /// The most that can have been filled since the last sample; nothing: as much as there is.
+  std::optional<Bytes> most_unseen = std::nullopt;
   std::optional<Bytes> memory_limit;  ///< nothing: not enforced
   bool wants_report = false;
   std::string_view report;
@@ -36,7 +38,11 @@ struct EndFacts {
 /// The one place that names an ending, reports aside whose content the caller reads. Pure. An
 /// abnormal end is OverMemory within 10 % of the memory limit, or where a worker's says bad_alloc:
 /// under RLIMIT_DATA the kernel refuses the allocation before any sample can show it. For an exit
-/// code the samples alone tell how near the limit was; for a signal also `largest_process`.
+/// code the samples alone tell how near the limit was; for a signal also `largest_process`, as far
+/// as `most_unseen` can explain it.
 [[nodiscard]] Ending classify(const EndFacts& facts);
+
+/// What a process can have filled in `cpu_seconds` of its processors, whatever their number.
+[[nodiscard]] Bytes most_filled_in(double cpu_seconds);
 
 }  // namespace keisei::guard

@@ -74,6 +74,20 @@ TEST(Classify, ASignalIsOverMemoryAlsoBetweenTwoSamples) {
   EXPECT_EQ(classify(facts).outcome, Outcome::Crashed);
 }
 
+TEST(Classify, ASignalSoonAfterALargeFileWasMappedIsACrash) {
+  EndFacts facts = worker(signalled(SIGSEGV));
+  facts.largest_process = megabytes(490);
+  facts.most_unseen = most_filled_in(0.010);  // 40 MB were seen, and 80 MB can have come since
+  EXPECT_EQ(classify(facts).outcome, Outcome::Crashed);
+  facts.most_unseen = most_filled_in(0.052);
+  EXPECT_EQ(classify(facts).outcome, Outcome::OverMemory);
+  facts.largest_process = megabytes(440);  // but it was never as large
+  EXPECT_EQ(classify(facts).outcome, Outcome::Crashed);
+  facts.sampled_peak = megabytes(460);
+  facts.most_unseen = most_filled_in(-1);  // two clocks that disagree
+  EXPECT_EQ(classify(facts).outcome, Outcome::OverMemory);
+}
+
 TEST(Classify, NamesFileAndPolicySignals) {
   EXPECT_EQ(classify(worker(signalled(SIGXFSZ))).outcome, Outcome::OverFiles);
   EXPECT_EQ(classify(worker(signalled(SIGSYS))).outcome, Outcome::PolicyViolation);

@@ -105,8 +105,12 @@ std::chrono::nanoseconds ResourceMonitor::next_interval() const {
 ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
   CheapSum sum;
   by_size_.clear();
+  bool all_seen = !members_.empty();
   for (const pid_t pid : members_) {
     const std::optional<os::ProcessMemory> memory = view_.memory(pid);
+    // Of a process that is just ending the memory goes before it does.
+    all_seen =
+        all_seen && memory && memory->anonymous + memory->shared + memory->file_backed > Bytes{};
     if (memory) {
       sum.anonymous = sum.anonymous + memory->anonymous;
       sum.shared = sum.shared + memory->shared;
@@ -115,7 +119,20 @@ ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
       ++sample.processes;
     }
   }
+  if (all_seen) {
+    note_cpu_seen();
+  }
   return sum;
+}
+
+/// After their memory was read: what is filled meanwhile is taken for seen, some microseconds of
+/// it.
+void ResourceMonitor::note_cpu_seen() {
+  std::chrono::nanoseconds used = view_.cpu_time(options_.root);
+  for (const pid_t pid : members_) {
+    used += view_.cpu_time(pid);
+  }
+  metrics_.cpu_seconds_seen = seconds(used);
 }
 
 void ResourceMonitor::account() {

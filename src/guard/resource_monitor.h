@@ -36,6 +36,9 @@ struct PerformanceMetrics {
   std::optional<double> latency_ms = std::nullopt;
   std::optional<Bytes> peak_memory = std::nullopt;
   Bytes peak_file_backed = {};  ///< of one process: pages that peak_memory does not count
+  /// CPU time of the tree and its init at the last sample that saw all of its memory; what was
+  /// filled later nobody has seen.
+  double cpu_seconds_seen = 0;
   double cpu_seconds = 0;
   int max_processes = 0;
   int max_threads = 0;
@@ -96,6 +99,7 @@ class ResourceMonitor {
   }
   void scan_descriptors();
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
+  void note_cpu_seen();
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
   [[nodiscard]] Exact exact(Bytes cheap);

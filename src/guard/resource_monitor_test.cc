@@ -20,6 +20,7 @@ class FakeView : public os::ProcessView {
     std::optional<std::vector<os::MemoryFile>> files = std::vector<os::MemoryFile>{};
     std::vector<os::Mapping> mappings;
     std::optional<os::ProcessIo> io = std::nullopt;
+    std::chrono::nanoseconds cpu_time{0};
   };
   std::map<pid_t, Process> processes;
   os::ProcessStat init;
@@ -37,6 +38,9 @@ class FakeView : public os::ProcessView {
   }
   std::optional<os::ProcessStat> stat(pid_t pid) override {
     return pid == kInit ? init : processes.at(pid).stat;
+  }
+  std::chrono::nanoseconds cpu_time(pid_t pid) override {
+    return pid == kInit ? 1ms : processes.at(pid).cpu_time;
   }
   std::optional<os::ProcessMemory> memory(pid_t pid) override { return processes.at(pid).memory; }
   std::optional<std::vector<os::MemoryFile>> memory_files(pid_t pid) override {
@@ -281,6 +285,21 @@ TEST_F(ResourceMonitorTest, RemembersTheExtremes) {
   EXPECT_EQ(watching.metrics().max_processes, 2);
   EXPECT_EQ(watching.metrics().max_threads, 4);
   EXPECT_FALSE(watching.metrics().gpu.has_value());
+}
+
+/// What was filled after it could be anything, so that it must not count as seen.
+TEST_F(ResourceMonitorTest, ASampleThatMissesADyingProcessDoesNotSayWhatWasSeen) {
+  add(101, megabytes(30));
+  add(102, megabytes(3));
+  view_.processes[101].cpu_time = 20ms;
+  view_.processes[102].cpu_time = 4ms;
+  ResourceMonitor watching = monitor();
+  (void)watching.sample(now_);
+  EXPECT_DOUBLE_EQ(watching.metrics().cpu_seconds_seen, 0.025);  // with 1 ms of the init
+  view_.processes[101].cpu_time = 90ms;
+  view_.processes[101].memory = {};  // it is ending: its memory went first
+  (void)watching.sample(now_ + 20ms);
+  EXPECT_DOUBLE_EQ(watching.metrics().cpu_seconds_seen, 0.025);
 }
 
 }  // namespace

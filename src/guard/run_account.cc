@@ -43,6 +43,8 @@ Ending name_ending(const RunContext& context, const RunFacts& facts) {
     known.sampled_peak = facts.metrics->peak_memory;
     if (facts.usage) {  // the kernel's own high-water mark misses nothing between two samples
       known.largest_process = facts.usage->largest_rss - facts.metrics->peak_file_backed;
+      known.most_unseen =
+          most_filled_in(facts.usage->cpu_seconds - facts.metrics->cpu_seconds_seen);
     }
   }
   if (context.enforced()) {

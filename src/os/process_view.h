@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,6 +28,8 @@ class ProcessView {
   /// Every living process below `root`, without it.
   [[nodiscard]] virtual std::vector<pid_t> descendants(pid_t root) = 0;
   [[nodiscard]] virtual std::optional<ProcessStat> stat(pid_t pid) = 0;
+  /// CPU time of a living process, without its children; zero where it is not told.
+  [[nodiscard]] virtual std::chrono::nanoseconds cpu_time(pid_t pid) = 0;
   /// Without its threads; nothing of a process that has ended.
   [[nodiscard]] virtual std::optional<ProcessMemory> memory(pid_t pid) = 0;
   /// Nothing where it may not be asked for.
@@ -52,6 +55,7 @@ class ProcfsView : public ProcessView {
 
   [[nodiscard]] std::vector<pid_t> descendants(pid_t root) override;
   [[nodiscard]] std::optional<ProcessStat> stat(pid_t pid) override;
+  [[nodiscard]] std::chrono::nanoseconds cpu_time(pid_t pid) override;
   [[nodiscard]] std::optional<ProcessMemory> memory(pid_t pid) override;
   [[nodiscard]] std::optional<ProcessIo> io(pid_t pid) override;
   [[nodiscard]] Bytes used_of_file_system(int fd) override;
