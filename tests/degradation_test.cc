@@ -117,6 +117,33 @@ TEST_F(UnderPressure, ALevelGoesDownAndUpAgainAndTheRecordsSaySo) {
   EXPECT_THAT(to_json(records_[1]), HasSubstr(R"("degradation":[{"level":"fewer_games")"));
 }
 
+TEST_F(UnderPressure, TheThreadsOfRunsThatGoAlreadyAreNoPressure) {
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  EvaluationPerformanceManager guard = manager();
+  GuardedCommand first = command();
+  first.argv = {"/bin/sleep", "1"};
+  first.threads = 4 * cores;
+  ask(guard, std::move(first));
+  asio::co_spawn(loop_, meanwhile([&] {
+                   if (guard.running() == 0) {
+                     return false;
+                   }
+                   machine_.load(cores + 4 * cores);    // the training's, and those of the first
+                   std::this_thread::sleep_for(300ms);  // it looks every 250 ms
+                   ask(guard, command());
+                   return true;
+                 }),
+                 asio::detached);
+  run_loop();
+  ASSERT_EQ(records_.size(), 2U);
+  EXPECT_TRUE(records_[0].degradation.empty()) << records_[0].degradation[0].cause;
+  // Now the same load is somebody else's.
+  ask(guard, command());
+  run_loop();
+  ASSERT_EQ(records_[2].degradation.size(), 1U);
+  EXPECT_THAT(records_[2].degradation[0].cause, HasSubstr("tasks"));
+}
+
 TEST_F(UnderPressure, ADeferredRunWaitsInTheQueueAndRunsWhenMemoryIsBack) {
   EvaluationPerformanceManager guard = manager();
   machine_.available_mb(600);

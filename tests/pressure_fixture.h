@@ -33,6 +33,11 @@ class PressureFixture {
                                          "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
                                          percent));
   }
+  /// Tasks that ran or waited, half of the time without a processor.
+  void load(double tasks) {
+    write("pressure/cpu", "some avg10=50.00 avg60=0.00 avg300=0.00 total=0\n");
+    write("loadavg", fmt::format("{:.2f} 0.00 0.00 1/100 1000\n", tasks));
+  }
   void available_mb(std::int64_t megabytes) {
     write("meminfo", fmt::format("MemTotal: 16000000 kB\nMemAvailable: {} kB\n",
                                  megabytes * 1'000'000 / 1024));

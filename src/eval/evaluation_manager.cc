@@ -142,6 +142,7 @@ guard::GuardedCommand worker_command(const Pending& pending, const EvaluationSet
           [request = pending.request, hash = pending.record.weights_hash, report = pending.report](
               std::string_view text) { return check_report(text, request, hash, *report); },
       .capture_stderr = true,
+      .threads = pending.request.threads,
       .enforcement = settings.enforcement,
       .pressure = guard::PressureResponse::Degrade};
   for (const Opponent& opponent : pending.opponents) {

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <list>
 #include <optional>
+#include <utility>
 #include <variant>
 
 #include "guard/slot_directory.h"
@@ -47,6 +48,7 @@ struct AdmissionState {
   Admission::Options options;
   std::optional<SlotDirectory> slots;
   int running = 0;
+  int threads = 0;  // of those
   std::list<Waiter> waiting;
 
   Turn look(std::list<Waiter>::iterator waiter, const Gate& gate);
@@ -190,16 +192,23 @@ Permit& Permit::operator=(Permit&& other) noexcept {
     give_back();
     state_ = std::move(other.state_);
     slot_ = std::move(other.slot_);
+    threads_ = std::exchange(other.threads_, 0);
   }
   return *this;
 }
 
 Permit::~Permit() { give_back(); }
 
+void Permit::compute_with(int threads) {
+  state_->threads += threads - threads_;
+  threads_ = threads;
+}
+
 void Permit::give_back() {
   slot_.reset();
   if (state_) {
     --state_->running;
+    state_->threads -= std::exchange(threads_, 0);
     if (!state_->waiting.empty()) {
       state_->waiting.front().timer.cancel();
     }
@@ -237,6 +246,8 @@ asio::awaitable<Admittance> Admission::admit(RunControl& control, Gate gate) {
 }
 
 int Admission::running() const { return state_->running; }
+
+int Admission::threads() const { return state_->threads; }
 
 int Admission::queued() const { return static_cast<int>(state_->waiting.size()); }
 

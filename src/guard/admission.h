@@ -29,12 +29,15 @@ class Permit {
   ~Permit();
 
   [[nodiscard]] explicit operator bool() const { return state_ != nullptr; }
+  /// Its run computes with so many threads, from now on until it is given back.
+  void compute_with(int threads);
 
  private:
   void give_back();
 
   std::shared_ptr<detail::AdmissionState> state_;
   UniqueFd slot_;
+  int threads_ = 0;
 };
 
 /// A permit, or how the run ends without one (Rejected, StartFailed, or what `control` asks for).
@@ -72,7 +75,8 @@ class Admission {
   [[nodiscard]] boost::asio::awaitable<Admittance> admit(RunControl& control, Gate gate = {});
 
   [[nodiscard]] int running() const;
-  [[nodiscard]] int queued() const;  ///< of this object's runs
+  [[nodiscard]] int threads() const;  ///< that the running ones compute with, as they have said
+  [[nodiscard]] int queued() const;   ///< of this object's runs
 
  private:
   boost::asio::any_io_executor executor_;

@@ -314,6 +314,23 @@ TEST_F(AdmissionTest, ADirectoryThatTakesNoFileIsAStartFailureThatSaysWhatToDo) 
   }
 }
 
+TEST_F(AdmissionTest, CountsTheThreadsOfThoseThatRun) {
+  Admission admitting = admission(2, 1);
+  ask(admitting, 0);
+  ask(admitting, 1);
+  settle();
+  ASSERT_EQ(answers_.size(), 2U);
+  answers_[0].second.permit.compute_with(8);
+  answers_[1].second.permit.compute_with(2);
+  answers_[0].second.permit.compute_with(3);  // it was made smaller
+  Permit moved = std::move(answers_[0].second.permit);
+  EXPECT_EQ(admitting.threads(), 5);
+  answers_.clear();
+  EXPECT_EQ(admitting.threads(), 3);
+  moved = {};
+  EXPECT_EQ(admitting.threads(), 0);
+}
+
 TEST_F(AdmissionTest, WithoutADirectoryItCountsItself) {
   Admission admitting(loop_.get_executor(), {.max_concurrent = 1, .queue = 0, .directory = {}});
   ask(admitting, 0);

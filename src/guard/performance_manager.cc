@@ -155,7 +155,7 @@ class EvaluationPerformanceManager::Impl {
     return [this, &trail, response = command.pressure, adapts = bool(command.adapt)] {
       const MonotonicTime now = MonotonicClock::now();
       PressureVerdict verdict =
-          pressure_.level(response, limits_.memory, admission_.running(), now);
+          pressure_.level(response, limits_.memory, admission_.threads(), now);
       auto longest = pressure_.host().longest_deferral;
       if (training_ != nullptr && verdict.level < ServiceLevel::Deferred) {
         PressureVerdict training = training_->service();
@@ -190,6 +190,7 @@ class EvaluationPerformanceManager::Impl {
         co_return refused(context, {Outcome::StartFailed, adapted.error().message});
       }
     }
+    admitted.permit.compute_with(context.command.threads);
     const bool has_report = bool(context.command.report_check);
     GuardedTask task(std::move(context));
     co_await drive(executor_, task);

@@ -69,6 +69,7 @@ struct GuardedCommand {
   std::function<Result<ReportKind>(std::string_view)> report_check;
   bool capture_stderr = false;  ///< fd 2 is a pipe whose last 4 KB are kept
   Session session = Session::Own;
+  int threads = 1;  ///< that it computes with, as far as known: of the machine's load they are ours
   Scheduling scheduling = Scheduling::Burst;
   Enforcement enforcement = Enforcement::Enabled;
   Containment containment = Containment::Best;

@@ -16,7 +16,7 @@ constexpr std::chrono::milliseconds kInterval(250);  // the kernel renews its av
 PressureWatch::PressureWatch(HostPressure host)
     : host_(std::move(host)), cores_(static_cast<int>(std::thread::hardware_concurrency())) {}
 
-PressureVerdict PressureWatch::level(PressureResponse response, Bytes memory, int running,
+PressureVerdict PressureWatch::level(PressureResponse response, Bytes memory, int own_threads,
                                      MonotonicTime now) {
   if (response == PressureResponse::Ignore) {
     return {};
@@ -32,7 +32,7 @@ PressureVerdict PressureWatch::level(PressureResponse response, Bytes memory, in
   const PressureDemand demand{.memory = memory,
                               .cores = cores_,
                               .trainer_threads = host_.trainer_threads,
-                              .own_threads = running};
+                              .own_threads = own_threads};
   return degrade_.judge(assess(sample_, demand, Trend::Rising),
                         assess(sample_, demand, Trend::Falling), now);
 }

@@ -24,7 +24,8 @@ class PressureWatch {
  public:
   explicit PressureWatch(HostPressure host);
 
-  [[nodiscard]] PressureVerdict level(PressureResponse response, Bytes memory, int running,
+  /// `own_threads`: those of the runs that go already.
+  [[nodiscard]] PressureVerdict level(PressureResponse response, Bytes memory, int own_threads,
                                       MonotonicTime now);
   [[nodiscard]] const HostPressure& host() const { return host_; }
 
