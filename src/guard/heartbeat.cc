@@ -12,19 +12,26 @@ using telemetry::Phase;
 constexpr nanoseconds kShortest = 1500ms;  // above any ordinary hiccup of a busy machine
 constexpr int kOrdinary = 20;              // times the longest gap
 constexpr nanoseconds kLongPhase = 60s;    // a checkpoint on a slow disk; a training not yet known
+constexpr int kSurvived = 2;               // times the longest silence that was no hang
 constexpr nanoseconds kLongestLook = 500ms;  // of one observation's share in a silence
 constexpr int kWholeCycle = 3;               // into an update, out of it, into the next
 
 }  // namespace
 
 nanoseconds HeartbeatJudge::limit() const {
-  const nanoseconds learned = std::max<nanoseconds>(kShortest, kOrdinary * longest_gap_);
+  const nanoseconds survived = std::min<nanoseconds>(kSurvived * longest_survived_, kLongPhase);
+  const nanoseconds learned =
+      std::max<nanoseconds>({kShortest, kOrdinary * longest_gap_, survived});
   const bool long_phase = last_ && last_->phase == Phase::Checkpoint;
   return turns_ < kWholeCycle || long_phase ? std::max(kLongPhase, learned) : learned;
 }
 
 void HeartbeatJudge::learn(const telemetry::StepClockReading& reading) {
-  // A gap that was judged a hang, or belongs to a long phase, is not what is ordinary.
+  // A gap that was judged a hang, or belongs to a long phase, is not what is ordinary: twenty times
+  // that would let a real hang pass for an hour.
+  if (state_ == State::Silent) {
+    longest_survived_ = std::max(longest_survived_, silence_);
+  }
   if (state_ == State::Beating && last_->phase != Phase::Checkpoint &&
       last_->phase != Phase::Idle) {
     longest_gap_ = std::max(longest_gap_, silence_);

@@ -14,8 +14,10 @@ namespace keisei::guard {
 ///
 /// Silence is counted only while somebody watched: a supervisor that was itself stopped, or a
 /// machine that slept, proves nothing about the trainer. What is ordinary is learned: 20 times the
-/// longest gap of this training. Before a whole cycle of phases was seen, and while a checkpoint is
-/// written, only a long silence counts; an idle trainer owes no progress.
+/// longest gap of this training. A silence that was one too long, and after which it came back, was
+/// no hang: from then on twice as long is none, up to a minute. Before a whole cycle of phases was
+/// seen, and while a checkpoint is written, only a long silence counts; an idle trainer owes no
+/// progress.
 class HeartbeatJudge {
  public:
   enum class State {
@@ -40,6 +42,7 @@ class HeartbeatJudge {
   MonotonicTime looked_;
   std::chrono::nanoseconds silence_{0};
   std::chrono::nanoseconds longest_gap_{0};
+  std::chrono::nanoseconds longest_survived_{0};  ///< that was judged Silent
   int turns_ = 0;  ///< how often the phase went into the update or out of it
   State state_ = State::Unknown;
 };
