@@ -67,6 +67,17 @@ TEST_F(GuardedGpu, WhereProcessesAreNotToldApartTheRecordSaysDeviceWide) {
   EXPECT_TRUE(run.record.gpu->device_wide);
 }
 
+TEST_F(GuardedGpu, WhatTheWholeDeviceDoesIsNoViolationOfTheRuns) {
+  const GuardedRun run = spin_until_read("busy_95");
+  ASSERT_TRUE(run.record.gpu);
+  EXPECT_DOUBLE_EQ(run.record.gpu->utilization_percent, 95);
+  EXPECT_TRUE(run.record.gpu->device_wide);
+  EXPECT_EQ(verdict(run), Verdict::NotMeasured);
+  const auto json = nlohmann::json::parse(guard::to_json(run.record));
+  EXPECT_TRUE(json["gpu"]["own_percent"].is_null());
+  EXPECT_NE(json["gpu"]["note"].get<std::string>().find("everybody's"), std::string::npos);
+}
+
 TEST_F(GuardedGpu, OthersUseIsNotTheRuns) {
   gpu_.match("no process has this in its command line");
   const GuardedRun run = spin_until_read("answers_95");

@@ -28,11 +28,11 @@ void GpuAccount::note(const std::optional<os::GpuReading>& reading,
     return;
   }
   if (!record_ || *share.utilization_percent > record_->utilization_percent) {
-    const std::optional<Bytes> memory = record_ ? record_->memory : std::nullopt;
-    record_ = GpuRecord{.utilization_percent = *share.utilization_percent,
-                        .device_wide = share.device_wide,
-                        .memory = memory};
+    record_ = record_.value_or(GpuRecord{});
+    record_->utilization_percent = *share.utilization_percent;
+    record_->device_wide = share.device_wide;
   }
+  record_->own_percent = std::max(record_->own_percent, share.own_percent);
   if (share.memory) {
     record_->memory = std::max(record_->memory.value_or(Bytes{}), *share.memory);
   }

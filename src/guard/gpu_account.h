@@ -16,7 +16,9 @@ namespace keisei::guard {
 struct GpuRecord {
   double utilization_percent = 0;  ///< the highest that was read, on the device used most
   bool device_wide = true;         ///< everybody's work, not only this run's share
-  bool complete = true;            ///< false: at times nobody could tell, so that it may be more
+  /// The run's own share, the highest that was read; nothing: it was never told.
+  std::optional<double> own_percent = std::nullopt;
+  bool complete = true;  ///< false: at times nobody could tell, so that it may be more
   std::optional<Bytes> memory = std::nullopt;  ///< the highest that was read
 };
 

@@ -35,6 +35,21 @@ TEST(GpuAccount, KeepsTheHighestShareOfTheTree) {
   EXPECT_EQ(account.result()->memory, Bytes{1000});
 }
 
+/// A driver that tells processes apart at times.
+TEST(GpuAccount, KeepsTheRunsOwnShareBesideALargerFigureOfTheWholeDevice) {
+  GpuAccount account;
+  account.note(reading(kStart, 85), {7}, kStart);
+  account.note(
+      os::GpuReading{.asked_at = kStart + 1s, .devices = {{.name = "a", .busy_percent = 97}}}, {7},
+      kStart + 1s);
+  account.note(reading(kStart + 2s, 20), {7}, kStart + 2s);
+  ASSERT_TRUE(account.result());
+  EXPECT_DOUBLE_EQ(account.result()->utilization_percent, 97);
+  EXPECT_TRUE(account.result()->device_wide);
+  EXPECT_EQ(account.result()->own_percent, 85);
+  EXPECT_EQ(account.result()->memory, Bytes{1000});
+}
+
 TEST(GpuAccount, LeavesOutWhatWasAskedBeforeTheRunBegan) {
   GpuAccount account;
   account.note(reading(kStart - 1ms, 99), {7}, kStart);

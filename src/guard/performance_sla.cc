@@ -20,10 +20,19 @@ MetricVerdict hold(std::optional<double> value, double limit) {
       .value = value, .limit = limit, .verdict = *value < limit ? Verdict::Met : Verdict::Violated};
 }
 
-/// What may have been more is no pass.
+/// What may have been more is no pass, and what others did is no violation: the whole device's
+/// figure is no less than the run's own share, so that it can only show a pass.
 MetricVerdict hold_gpu(const std::optional<GpuRecord>& gpu, double limit) {
-  MetricVerdict held = hold(gpu ? std::optional(gpu->utilization_percent) : std::nullopt, limit);
-  if (gpu && !gpu->complete && held.verdict == Verdict::Met) {
+  if (!gpu) {
+    return hold(std::nullopt, limit);
+  }
+  if (gpu->own_percent && hold(gpu->own_percent, limit).verdict == Verdict::Violated) {
+    return hold(gpu->own_percent, limit);
+  }
+  MetricVerdict held = hold(gpu->utilization_percent, limit);
+  const bool may_be_more = held.verdict == Verdict::Met && !gpu->complete;
+  const bool may_be_others = held.verdict == Verdict::Violated && gpu->device_wide;
+  if (may_be_more || may_be_others) {
     held.verdict = Verdict::NotMeasured;
   }
   return held;

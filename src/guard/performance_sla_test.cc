@@ -68,11 +68,11 @@ TEST(EvaluationPerformanceSLA, ReportsNotMeasuredWhenGpuIsAbsent) {
 }
 
 TEST(EvaluationPerformanceSLA, IsViolatedAtTheLimitItself) {
-  const SlaReport report =
-      EvaluationPerformanceSLA{}.judge({.latency_ms = 5000,
-                                        .peak_memory = megabytes(500),
-                                        .gpu = GpuRecord{.utilization_percent = 80},
-                                        .impact = impact(0.06, 0.05, 0.07)});
+  const SlaReport report = EvaluationPerformanceSLA{}.judge(
+      {.latency_ms = 5000,
+       .peak_memory = megabytes(500),
+       .gpu = GpuRecord{.utilization_percent = 80, .device_wide = false},
+       .impact = impact(0.06, 0.05, 0.07)});
   EXPECT_EQ(report.evaluation_latency_ms.verdict, Verdict::Violated);
   EXPECT_EQ(report.memory_overhead_mb.verdict, Verdict::Violated);
   EXPECT_EQ(report.gpu_utilization_percent.verdict, Verdict::Violated);
@@ -92,6 +92,26 @@ TEST(EvaluationPerformanceSLA, AGpuThatWasNotAlwaysSeenIsNoPassButMayBeAViolatio
   metrics.gpu = GpuRecord{.utilization_percent = 5, .device_wide = false, .complete = true};
   EXPECT_EQ(EvaluationPerformanceSLA{}.judge(metrics).gpu_utilization_percent.verdict,
             Verdict::Met);
+}
+
+TEST(EvaluationPerformanceSLA, WhatOthersDoOnTheDeviceIsNoViolation) {
+  const auto judged = [](const GpuRecord& gpu) {
+    PerformanceMetrics metrics;
+    metrics.gpu = gpu;
+    return EvaluationPerformanceSLA{}.judge(metrics).gpu_utilization_percent;
+  };
+  const MetricVerdict trainers = judged({.utilization_percent = 99, .device_wide = true});
+  EXPECT_EQ(trainers.verdict, Verdict::NotMeasured);
+  EXPECT_EQ(trainers.value, 99);
+  EXPECT_EQ(judged({.utilization_percent = 79, .device_wide = true}).verdict, Verdict::Met);
+  EXPECT_EQ(judged({.utilization_percent = 79, .device_wide = true, .complete = false}).verdict,
+            Verdict::NotMeasured);
+  const MetricVerdict own =
+      judged({.utilization_percent = 99, .device_wide = true, .own_percent = 85});
+  EXPECT_EQ(own.verdict, Verdict::Violated);
+  EXPECT_EQ(own.value, 85);
+  EXPECT_EQ(judged({.utilization_percent = 99, .device_wide = true, .own_percent = 20}).verdict,
+            Verdict::NotMeasured);
 }
 
 TEST(EvaluationPerformanceSLA, NothingMeasuredIsNoPass) {

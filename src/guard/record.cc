@@ -51,10 +51,15 @@ Json gpu_json(const std::optional<GpuRecord>& gpu) {
   }
   Json json = {{"utilization_percent", gpu->utilization_percent},
                {"device_wide", gpu->device_wide},
+               {"own_percent", optional_json(gpu->own_percent)},
                {"complete", gpu->complete},
                {"memory_bytes", nullptr}};
   if (gpu->memory) {
     json["memory_bytes"] = gpu->memory->count;
+  }
+  if (gpu->device_wide) {
+    json["note"] =
+        "the utilization is everybody's on that device: it can meet the limit, not violate it";
   }
   return json;
 }

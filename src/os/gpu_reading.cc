@@ -170,6 +170,7 @@ GpuShare share_of(const GpuReading& reading, const std::unordered_set<pid_t>& tr
   for (const GpuDevice& device : reading.devices) {
     const std::optional<double> own =
         device.uses ? std::optional(own_share(*device.uses, tree)) : std::nullopt;
+    share.own_percent = std::max(share.own_percent, own);  // nothing is less than any number
     const std::optional<double> figure = own ? own : device.busy_percent;
     share.complete = share.complete && figure.has_value();
     if (figure && (!share.utilization_percent || *figure > *share.utilization_percent)) {

@@ -44,7 +44,9 @@ struct GpuReading {
 struct GpuShare {
   std::optional<double> utilization_percent = std::nullopt;
   bool device_wide = false;  ///< everybody's work: no less than the tree's
-  bool complete = true;      ///< false: a device told nothing, so that it may be more
+  /// Its own, on the device that it used most of those that tell; nothing: none does.
+  std::optional<double> own_percent = std::nullopt;
+  bool complete = true;  ///< false: a device told nothing, so that it may be more
   std::optional<Bytes> memory = std::nullopt;  ///< over all devices
 };
 [[nodiscard]] GpuShare share_of(const GpuReading& reading, const std::unordered_set<pid_t>& tree);

@@ -2,6 +2,7 @@
 // in nvmlInit. Behaviours:
 //   answers_N, later_N        each process that is meant uses N %; «later» hangs after two answers
 //   not_found, not_supported  as the driver answers for processes
+//   busy_N                    the device is used N %; the driver does not say by whom
 //   error_CALL, hang_CALL, crash_CALL, exit_CALL    CALL: load, init, count, handle, utilization,
 //                                                   processes
 //   lie_over, lie_negative, lie_strangers, lie_count, lie_more, lie_empty, lie_time, lie_devices,
@@ -111,7 +112,7 @@ int misbehave(const std::string& call) {
 
 unsigned percent() {
   const std::string name = behaviour();
-  return begins("answers_") || begins("later_")
+  return begins("answers_") || begins("later_") || begins("busy_")
              ? static_cast<unsigned>(std::atoi(name.c_str() + name.find('_') + 1))
              : 30;
 }
@@ -170,7 +171,7 @@ int nvmlDeviceGetUtilizationRates(void*, Rates* rates) {
       pause();
     }
   }
-  *rates = {is("lie_busy") ? 300U : 42U, 7};
+  *rates = {is("lie_busy") ? 300U : begins("busy_") ? percent() : 42U, 7};
   return misbehave("utilization");
 }
 
@@ -192,7 +193,7 @@ int nvmlDeviceGetProcessUtilization(void*, Sample* to, unsigned* count, unsigned
   if (is("not_found")) {
     return kNotFound;
   }
-  if (is("not_supported") || is("lie_busy")) {
+  if (is("not_supported") || is("lie_busy") || begins("busy_")) {
     return kNotSupported;
   }
   static std::vector<Sample> kept;
