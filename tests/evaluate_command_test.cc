@@ -196,6 +196,21 @@ TEST_F(Evaluate, RefusesWhatNoWorkerCanDo) {
         "evaluation.threads=65", "evaluation.limits.max_concurrent=5"}) {
     EXPECT_EQ(evaluate({"--set", value}).code, 2) << value;
   }
+  const Ended cuda = evaluate({"--set", "evaluation.device=cuda"});
+  EXPECT_NE(cuda.err.find("built for the CPU"), std::string::npos) << cuda.err;
+}
+
+TEST_F(Evaluate, TheStrategyDecidesHowManyGamesEachOpponentGets) {
+  for (const auto& [strategy, games] : {std::pair{"single", 4}, {"shared", 2}}) {
+    const Ended ended =
+        evaluate({"--opponent", "random", "--opponent", "heuristic", "--strategy", strategy});
+    ASSERT_EQ(ended.code, 0) << ended.err;
+    const json record = json::parse(ended.out);
+    ASSERT_EQ(record["opponents"].size(), 2U) << record;
+    for (const json& opponent : record["opponents"]) {
+      EXPECT_EQ(opponent["games"], games) << strategy;
+    }
+  }
 }
 
 TEST_F(Evaluate, SaysWhenItsResultCannotBeWritten) {

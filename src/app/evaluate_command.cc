@@ -187,8 +187,10 @@ void add_evaluate_command(CLI::App& root, CommandAction& chosen) {
       ->add_option("--opponent", arguments->opponents,
                    "random, heuristic or a checkpoint; may be repeated")
       ->allow_extra_args(false);
-  command->add_option("--games", arguments->games, "games against each opponent");
-  command->add_option("--strategy", arguments->strategy, "how games are dealt out: single");
+  command->add_option("--games", arguments->games,
+                      "games against each opponent, or of all (--strategy)");
+  command->add_option("--strategy", arguments->strategy,
+                      "how games are dealt out: single (all against each) or shared");
   command->add_option("--seed", arguments->seed, "decides openings and moves");
   command->add_option("--config", arguments->config, "configuration file (TOML)");
   command->add_option("--set", arguments->assignments, "one value, as in evaluation.threads=2")

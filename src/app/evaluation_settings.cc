@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "os/program.h"
 
@@ -48,14 +49,35 @@ Result<std::filesystem::path> worker_program(const std::string& configured) {
   return path;
 }
 
+Result<void> check_device(const std::string& device) {
+  if (device != "cpu") {
+    return usage_error(
+        "evaluation.device is \"{}\", but this keisei-worker is built for the CPU: set "
+        "evaluation.device=cpu",
+        device);
+  }
+  return {};
+}
+
+Result<eval::Strategy> strategy_of(const std::string& text) {
+  const std::optional<eval::Strategy> strategy = eval::parse_strategy(text);
+  if (!strategy) {
+    return usage_error("evaluation.strategy is \"{}\": it is single or shared", text);
+  }
+  return *strategy;
+}
+
 }  // namespace
 
 Result<eval::EvaluationSettings> settings_from(const Options& options,
                                                const std::filesystem::path& run_directory) {
   const EvaluationOptions& evaluation = options.evaluation;
+  KEISEI_TRY_VOID(check_device(evaluation.device));
+  KEISEI_TRY(strategy, strategy_of(evaluation.strategy));
   eval::EvaluationSettings settings{
       .opponents = {},
       .games = static_cast<int>(evaluation.games),
+      .strategy = strategy,
       .max_plies = static_cast<int>(evaluation.max_plies),
       .threads = static_cast<int>(evaluation.threads),
       .seed = static_cast<std::uint64_t>(evaluation.seed),

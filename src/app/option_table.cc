@@ -11,8 +11,7 @@ constexpr double kMany = 1e15;  // integers that a double holds exactly
 
 constexpr std::array<std::string_view, 5> kNets = {"b2c32", "b4c64", "b6c64", "b10c128", "b20c256"};
 constexpr std::array<std::string_view, 2> kDevices = {"cpu", "cuda"};
-constexpr std::array<std::string_view, 1> kEvaluationDevices = {"cpu"};
-constexpr std::array<std::string_view, 1> kStrategies = {"single"};
+constexpr std::array<std::string_view, 2> kStrategies = {"single", "shared"};
 constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
 
 void add_training_sizes(std::vector<OptionKey>& keys) {
@@ -165,12 +164,13 @@ void add_evaluation(std::vector<OptionKey>& keys) {
                   .max = kMany,
                   .unit = "steps",
                   .help = "Between two evaluations"});
-  keys.push_back({.name = "evaluation.games",
-                  .field = [](Options& o) -> std::int64_t& { return o.evaluation.games; },
-                  .min = 1,
-                  .max = 100000,
-                  .unit = "games",
-                  .help = "Per evaluation and opponent, in pairs with colours swapped"});
+  keys.push_back(
+      {.name = "evaluation.games",
+       .field = [](Options& o) -> std::int64_t& { return o.evaluation.games; },
+       .min = 1,
+       .max = 100000,
+       .unit = "games",
+       .help = "Per evaluation and opponent, in pairs with colours swapped; see strategy"});
   keys.push_back(
       {.name = "evaluation.opponents",
        .field = [](Options& o) -> std::vector<std::string>& { return o.evaluation.opponents; },
@@ -178,10 +178,11 @@ void add_evaluation(std::vector<OptionKey>& keys) {
   keys.push_back({.name = "evaluation.strategy",
                   .field = [](Options& o) -> std::string& { return o.evaluation.strategy; },
                   .choices = kStrategies,
-                  .help = "How games are spread over opponents; single plays all against each"});
+                  .help = "How games are dealt out: single plays all against each opponent; shared "
+                          "divides them among the opponents, in pairs"});
   keys.push_back({.name = "evaluation.device",
                   .field = [](Options& o) -> std::string& { return o.evaluation.device; },
-                  .choices = kEvaluationDevices,
+                  .choices = kDevices,
                   .help = "Where the worker computes"});
   keys.push_back({.name = "evaluation.threads",
                   .field = [](Options& o) -> std::int64_t& { return o.evaluation.threads; },

@@ -88,14 +88,15 @@ Result<Pending> prepare(const EvaluationSettings& settings, Source source,
   KEISEI_TRY(snapshot, open_snapshot(std::move(source)));
   KEISEI_TRY(opponents, open_opponents(settings.opponents));
   KEISEI_TRY(id, claim_id(settings.run_directory, static_cast<std::int64_t>(snapshot.step())));
-  EvaluationRequest request{.id = id,
-                            .step = static_cast<std::int64_t>(snapshot.step()),
-                            .opponents = {},
-                            .games = settings.games,
-                            .opening_plies = settings.opening_plies,
-                            .max_plies = settings.max_plies,
-                            .threads = settings.threads,
-                            .seed = settings.seed};
+  EvaluationRequest request{
+      .id = id,
+      .step = static_cast<std::int64_t>(snapshot.step()),
+      .opponents = {},
+      .games = games_against_each(settings.strategy, settings.games, opponents.size()),
+      .opening_plies = settings.opening_plies,
+      .max_plies = settings.max_plies,
+      .threads = settings.threads,
+      .seed = settings.seed};
   for (const Opponent& opponent : opponents) {
     request.opponents.push_back(opponent.request);
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "eval/strategy.h"
 #include "guard/background.h"
 #include "guard/performance_manager.h"
 #include "match/player.h"
@@ -25,7 +26,8 @@ enum class Shrinking { Allowed, Never };
 /// What every evaluation of a run has in common.
 struct EvaluationSettings {
   std::vector<match::PlayerSpec> opponents;
-  int games = 20;         // against each opponent
+  int games = 20;
+  Strategy strategy = Strategy::Single;
   int opening_plies = 4;  // random plies that both games of a pair begin with
   int max_plies = 512;    // ply cap
   int threads = 1;        // of the worker's network

@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-
 #include "base/clock.h"
 #include "guard/resource_monitor.h"
 
@@ -69,15 +66,6 @@ std::string_view to_string(Verdict verdict) {
       return "NotMeasured";
   }
   return "";
-}
-
-Verdict SlaReport::overall() const {
-  const std::array verdicts = {evaluation_latency_ms.verdict, memory_overhead_mb.verdict,
-                               training_impact_percent.verdict, gpu_utilization_percent.verdict};
-  if (std::ranges::count(verdicts, Verdict::Violated) > 0) {
-    return Verdict::Violated;
-  }
-  return std::ranges::count(verdicts, Verdict::Met) > 0 ? Verdict::Met : Verdict::NotMeasured;
 }
 
 SlaReport EvaluationPerformanceSLA::judge(const PerformanceMetrics& metrics) const {

@@ -32,9 +32,6 @@ struct SlaReport {
   MetricVerdict memory_overhead_mb;
   MetricVerdict training_impact_percent;
   MetricVerdict gpu_utilization_percent;
-
-  /// Violated if one is, else NotMeasured if none was measured, else Met.
-  [[nodiscard]] Verdict overall() const;
 };
 
 /// What an evaluation promises. Each metric must stay strictly below its limit.

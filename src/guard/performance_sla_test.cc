@@ -64,7 +64,6 @@ TEST(EvaluationPerformanceSLA, ReportsNotMeasuredWhenGpuIsAbsent) {
   EXPECT_EQ(report.training_impact_percent.verdict, Verdict::NotMeasured);
   EXPECT_EQ(report.evaluation_latency_ms.verdict, Verdict::Met);
   EXPECT_EQ(report.memory_overhead_mb.verdict, Verdict::Met);
-  EXPECT_EQ(report.overall(), Verdict::Met);
 }
 
 TEST(EvaluationPerformanceSLA, IsViolatedAtTheLimitItself) {
@@ -77,7 +76,6 @@ TEST(EvaluationPerformanceSLA, IsViolatedAtTheLimitItself) {
   EXPECT_EQ(report.memory_overhead_mb.verdict, Verdict::Violated);
   EXPECT_EQ(report.gpu_utilization_percent.verdict, Verdict::Violated);
   EXPECT_EQ(report.training_impact_percent.verdict, Verdict::Violated);
-  EXPECT_EQ(report.overall(), Verdict::Violated);
 }
 
 TEST(EvaluationPerformanceSLA, AGpuThatWasNotAlwaysSeenIsNoPassButMayBeAViolation) {
@@ -115,13 +113,19 @@ TEST(EvaluationPerformanceSLA, WhatOthersDoOnTheDeviceIsNoViolation) {
 }
 
 TEST(EvaluationPerformanceSLA, NothingMeasuredIsNoPass) {
-  EXPECT_EQ(EvaluationPerformanceSLA{}.judge({}).overall(), Verdict::NotMeasured);
+  const SlaReport report = EvaluationPerformanceSLA{}.judge({});
+  for (const MetricVerdict& metric :
+       {report.evaluation_latency_ms, report.memory_overhead_mb, report.training_impact_percent,
+        report.gpu_utilization_percent}) {
+    EXPECT_EQ(metric.verdict, Verdict::NotMeasured);
+  }
 }
 
 TEST(EvaluationPerformanceSLA, ANumberThatIsNoneIsViolated) {
   PerformanceMetrics metrics;
   metrics.latency_ms = std::nan("");
-  EXPECT_EQ(EvaluationPerformanceSLA{}.judge(metrics).overall(), Verdict::Violated);
+  EXPECT_EQ(EvaluationPerformanceSLA{}.judge(metrics).evaluation_latency_ms.verdict,
+            Verdict::Violated);
 }
 
 TEST(EvaluationPerformanceSLA, ARunWithoutAnAcceptedReportHasNoLatencyToPraise) {
@@ -158,9 +162,11 @@ TEST(EvaluationPerformanceSLA, ARunThatWasEndedForItsMemoryViolatesTheMemoryLimi
 TEST(EvaluationPerformanceSLA, FollowsItsConfiguredLimits) {
   PerformanceMetrics metrics;
   metrics.latency_ms = 1000;
-  EXPECT_EQ(EvaluationPerformanceSLA{.latency_ms = 999}.judge(metrics).overall(),
-            Verdict::Violated);
-  EXPECT_EQ(EvaluationPerformanceSLA{.latency_ms = 1001}.judge(metrics).overall(), Verdict::Met);
+  const auto judged = [&metrics](double limit) {
+    return EvaluationPerformanceSLA{.latency_ms = limit}.judge(metrics).evaluation_latency_ms;
+  };
+  EXPECT_EQ(judged(999).verdict, Verdict::Violated);
+  EXPECT_EQ(judged(1001).verdict, Verdict::Met);
 }
 
 TEST(EvaluationPerformanceSLA, RefusesLimitsThatMeanNothing) {
