@@ -10,12 +10,14 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <exception>
 #include <functional>
 
 #include "base/file.h"
 #include "pressure_fixture.h"
 #include "program.h"
+#include "store/run_store.h"
 
 namespace keisei::tests {
 namespace {
@@ -66,6 +68,17 @@ class EvaluationManagerTest : public testing::Test {
     return result.value_or(telemetry::EvaluationRecord{});
   }
 
+  /// When its worker has started.
+  void lose_trainer_while_it_runs(asio::steady_timer& timer, eval::EvaluationManager& evaluations) {
+    if (guard_.running() > 0) {
+      evaluations.cancel_all(guard::Outcome::TrainerLost, "the learner is gone");
+      return;
+    }
+    timer.expires_after(std::chrono::milliseconds(5));
+    timer.async_wait(
+        [&](const boost::system::error_code&) { lose_trainer_while_it_runs(timer, evaluations); });
+  }
+
   TestDirectory directory_;
   testing_support::PressureFixture machine_;
   asio::io_context loop_{1};
@@ -114,6 +127,30 @@ TEST_F(EvaluationManagerTest, ACancelledEvaluationSaysSoAndLeavesNothing) {
   EXPECT_EQ(record.outcome, "TrainerLost");
   EXPECT_EQ(record.cause, "the learner is gone");
   EXPECT_FALSE(record.score.has_value());
+  EXPECT_EQ(guard_.running(), 0);
+}
+
+/// Adversary 14 as the run keeps it: what a reader of the run's database sees.
+TEST_F(EvaluationManagerTest, ALostTrainerIsInTheRunsDatabase) {
+  const fs::path file = directory_.path() / "run.db";
+  auto database = store::RunStore::open(file);
+  ASSERT_TRUE(database) << database.error().message;
+  eval::EvaluationManager evaluations(guard_, *database,
+                                      {.opponents = {{match::PlayerKind::Random, {}}},
+                                       .games = 100'000,
+                                       .max_plies = 40,
+                                       .worker = fs::path(KEISEI_BIN) / "keisei-worker",
+                                       .run_directory = directory_.path()});
+  asio::steady_timer timer(loop_);
+  const auto record = ended(evaluations.evaluate_current_agent(*net::Snapshot::seal(bytes_)),
+                            [&] { lose_trainer_while_it_runs(timer, evaluations); });
+  const auto kept = store::RunStore::open_read_only(file)->evaluations();
+  ASSERT_TRUE(kept) << kept.error().message;
+  ASSERT_EQ(kept->size(), 1U);
+  EXPECT_EQ(kept->front().id, record.id);
+  EXPECT_EQ(kept->front().outcome, "TrainerLost");
+  EXPECT_EQ(kept->front().cause, "the learner is gone");
+  EXPECT_EQ(kept->front().sla.at("evaluation_latency_ms").verdict, telemetry::Verdict::NotMeasured);
   EXPECT_EQ(guard_.running(), 0);
 }
 

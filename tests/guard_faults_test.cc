@@ -19,6 +19,7 @@
 #include "os/child.h"
 #include "os/gpu.h"
 #include "os/procfs.h"
+#include "run_loop.h"
 
 namespace keisei::testing_support {
 namespace {
@@ -46,27 +47,6 @@ class Faults : public Adversaries {
     return std::move(*supervisor);
   }
   void kill_supervisor(std::vector<std::string> arguments);
-};
-
-asio::awaitable<void> run_into(guard::EvaluationPerformanceManager& manager, GuardedCommand command,
-                               guard::RunControl& control, std::vector<GuardRecord>& records) {
-  guard::GuardedRun result =
-      co_await manager.run_evaluation_with_safeguards(std::move(command), control);
-  records.push_back(std::move(result.record));
-}
-
-/// A loop with one manager, for runs that are not alone.
-struct Loop {
-  Loop(const guard::EvaluationLimits& limits, const std::filesystem::path& slots)
-      : manager(loop.get_executor(), limits, {}, slots) {}
-  void start(GuardedCommand command) {
-    asio::co_spawn(loop, run_into(manager, std::move(command), control, records), asio::detached);
-  }
-
-  asio::io_context loop;
-  guard::EvaluationPerformanceManager manager;
-  guard::RunControl control;
-  std::vector<GuardRecord> records;
 };
 
 // --- 12: the supervisor is killed ---------------------------------------------------------------
@@ -101,7 +81,7 @@ TEST_F(Faults, NothingOutlivesASupervisorThatIsKilledWithoutNamespaces) {
 
 TEST_F(Faults, ARunOutlivesTheThreadThatStartedIt) {
   covers(13);
-  Loop loop(kLimits, runs_.slots());
+  RunLoop loop(kLimits, runs_.slots());
   std::thread([&] {
     loop.start(runs_.adversary("share_pages", {"1", "1"}));  // 300 ms
     loop.loop.run_for(100ms);
@@ -120,7 +100,7 @@ asio::awaitable<void> cancel_later(guard::RunControl& control, Outcome reason) {
 
 TEST_F(Faults, ALostTrainerEndsItsRun) {
   covers(14);
-  Loop loop(kLimits, runs_.slots());
+  RunLoop loop(kLimits, runs_.slots());
   loop.start(runs_.adversary("spin"));
   co_spawn(loop.loop, cancel_later(loop.control, Outcome::TrainerLost), asio::detached);
   const MonotonicTime begin = MonotonicClock::now();
@@ -133,7 +113,7 @@ TEST_F(Faults, ALostTrainerEndsItsRun) {
 
 TEST_F(Faults, ADroppedRunLeavesNothing) {
   {
-    Loop loop(kLimits, runs_.slots());
+    RunLoop loop(kLimits, runs_.slots());
     loop.start(runs_.adversary("daemon", {"stay"}));
     loop.loop.run_for(200ms);
     EXPECT_FALSE(runs_.survivors().empty());
@@ -148,7 +128,7 @@ TEST_F(Faults, NobodyWaitsForLocksThatARunHolds) {
   covers(23);
   std::filesystem::create_directory(runs_.slots());
   EXPECT_EQ(runs_.free_slots(4), 4);  // and makes the slot files
-  Loop loop({.timeout = 500ms}, runs_.slots());
+  RunLoop loop({.timeout = 500ms}, runs_.slots());
   loop.start(runs_.adversary("hold_locks", {runs_.directory().string()}));
   MonotonicTime last = MonotonicClock::now();
   std::chrono::nanoseconds largest_turn{0};
@@ -180,7 +160,7 @@ TEST_F(Faults, FiftyAtOnceNeverRunMoreThanFour) {
   covers(24);
   constexpr std::size_t kRuns = 50;
   const guard::EvaluationLimits limits = {.queue = 50};
-  Loop here(limits, runs_.slots());
+  RunLoop here(limits, runs_.slots());
   guard::EvaluationPerformanceManager there(here.loop.get_executor(), limits, {}, runs_.slots());
   const std::vector<GuardRecord>& records = here.records;
   for (std::size_t i = 0; i < kRuns; ++i) {
@@ -202,7 +182,7 @@ TEST_F(Faults, FiftyAtOnceNeverRunMoreThanFour) {
 
 TEST_F(Faults, AFullQueueRejects) {
   covers(24);
-  Loop loop({.max_concurrent = 1, .timeout = 300ms, .queue = 1}, runs_.slots());
+  RunLoop loop({.max_concurrent = 1, .timeout = 300ms, .queue = 1}, runs_.slots());
   for (int i = 0; i < 3; ++i) {
     loop.start(runs_.adversary("spin"));
   }
@@ -242,7 +222,7 @@ std::vector<std::string> timer_clocks() {
 TEST_F(Faults, NoDeadlineOfARunIsOnTheWallClock) {
   covers(27);
   static_assert(MonotonicClock::is_steady);
-  Loop loop({.timeout = 300ms}, runs_.slots());
+  RunLoop loop({.timeout = 300ms}, runs_.slots());
   loop.start(runs_.adversary("spin"));
   loop.loop.run_for(100ms);
   const std::vector<std::string> clocks = timer_clocks();
@@ -282,7 +262,7 @@ bool any_is_slack(const std::vector<pid_t>& processes) {
 }
 
 TEST_F(Faults, ASlackRunIsInTheIdleClassOfItsOwnSessionAndStillEndsSoon) {
-  Loop loop({.timeout = 60s}, runs_.slots());
+  RunLoop loop({.timeout = 60s}, runs_.slots());
   GuardedCommand command = runs_.adversary("spin", {"2"});
   command.scheduling = guard::Scheduling::Slack;
   loop.start(std::move(command));
@@ -314,7 +294,7 @@ TEST_F(Faults, ASlackRunIsInTheIdleClassOfItsOwnSessionAndStillEndsSoon) {
 TEST_F(Faults, TheHostsOwnCeilingOfTasksStays) {
   const auto ceiling = [] { return os::read_proc("/proc/sys/kernel/pid_max"); };
   const auto before = ceiling();
-  Loop loop({.timeout = 300ms}, runs_.slots());
+  RunLoop loop({.timeout = 300ms}, runs_.slots());
   loop.start(runs_.adversary("spin"));
   loop.loop.run_for(100ms);
   EXPECT_EQ(ceiling(), before);

@@ -1,0 +1,95 @@
+// What goes on around a run on its host: the run's own database is written to, clocks are set, the
+// machine sleeps. Adversaries 23 and 27.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <iterator>
+
+#include "adversaries_fixture.h"
+#include "injected_clocks.h"
+#include "run_loop.h"
+#include "store/run_store.h"
+
+namespace keisei::testing_support {
+namespace {
+
+using namespace std::chrono_literals;
+using guard::GuardedCommand;
+using guard::GuardRecord;
+using guard::Outcome;
+
+namespace asio = boost::asio;
+
+class HostOfARun : public Adversaries {};
+
+/// The run's database, which its supervisor writes to while the evaluation has it locked if it can.
+TEST_F(HostOfARun, TheRunsDatabaseIsWrittenWhileARunLocksWhatItCan) {
+  covers(23);
+  const std::filesystem::path file = runs_.directory() / "made-run.db";
+  Result<store::RunStore> database = store::RunStore::open(file);
+  ASSERT_TRUE(database) << database.error().message;
+  RunLoop loop({.timeout = 1s}, runs_.slots());
+  loop.start(runs_.adversary("hold_locks", {runs_.directory().string()}));
+  std::int64_t written = 0;
+  while (loop.loop.run_one_for(20ms) > 0 || !loop.loop.stopped()) {
+    const Result<void> added =
+        database->add(telemetry::UpdateRecord{.step = written, .update = written + 1});
+    ASSERT_TRUE(added) << added.error().message;
+    ++written;
+  }
+  ASSERT_EQ(loop.records.size(), 1U);
+  EXPECT_EQ(loop.records[0].outcome, Outcome::TimedOut) << loop.records[0].cause;
+  const auto reader = store::RunStore::open_read_only(file);
+  ASSERT_TRUE(reader) << reader.error().message;
+  EXPECT_EQ(std::ssize(reader->updates_since(-1).value()), written);
+}
+
+asio::awaitable<void> keep_changing_clocks(const std::vector<GuardRecord>& records) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  for (int i = 0; records.empty(); ++i) {
+    constexpr std::array kSteps = {24h, -72h, 1h, 47h};  // there and back again
+    InjectedClocks::step(kSteps[static_cast<std::size_t>(i) % kSteps.size()]);
+    if (i % 10 == 0) {
+      InjectedClocks::suspend(8h);
+    }
+    timer.expires_after(3ms);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+}
+
+TEST_F(HostOfARun, ClocksThatStepAndMachinesThatSleepEndNoRunAndKeepNoneAlive) {
+  covers(27);
+  const InjectedClocks clocks;
+  const auto before = std::chrono::system_clock::now();
+  InjectedClocks::step(1h);
+  ASSERT_GE(std::chrono::system_clock::now() - before, 1h);  // the injection works
+  InjectedClocks::step(-1h);
+  struct Run {
+    GuardedCommand command;
+    std::chrono::nanoseconds timeout;
+    Outcome outcome;
+  };
+  for (const Run& each : {Run{runs_.adversary("spin"), 300ms, Outcome::TimedOut},
+                          Run{runs_.adversary("share_pages", {"1", "1"}), 60s, Outcome::Finished},
+                          Run{reporter("slow"), 60s, Outcome::Finished}}) {
+    RunLoop loop({.timeout = each.timeout}, runs_.slots());
+    loop.start(each.command);
+    asio::co_spawn(loop.loop, keep_changing_clocks(loop.records), asio::detached);
+    loop.loop.run();
+    ASSERT_EQ(loop.records.size(), 1U);
+    const GuardRecord& record = loop.records[0];
+    EXPECT_EQ(record.outcome, each.outcome) << record.cause;
+    EXPECT_LT(record.latency_ms, 60'000) << "less than the smallest step";
+    EXPECT_GE(record.latency_ms, 0);
+    EXPECT_LT(record.queue_ms, 60'000);
+    EXPECT_EQ(record.paused_ms, 0);
+  }
+}
+
+}  // namespace
+}  // namespace keisei::testing_support
