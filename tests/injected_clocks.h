@@ -4,7 +4,7 @@
 
 namespace keisei::testing_support {
 
-/// The clocks of this process as a machine shows them whose wall clock is set, or that sleeps: the
+/// clock_gettime of this process as on a machine whose wall clock is set, or that sleeps: the
 /// wall clock and the one that counts sleep run ahead of the real ones by what is injected.
 /// CLOCK_MONOTONIC, which does neither, stays as it is. For the whole process, until it goes out of
 /// scope; children that were started have the real ones.

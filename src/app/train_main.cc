@@ -48,7 +48,7 @@ class SignalWatch {
   SignalWatch() {
     ::signal(SIGPIPE, SIG_IGN);
     ::signal(SIGXFSZ, SIG_IGN);  // a checkpoint beyond ulimit -f is not saved; training goes on
-    ::signal(SIGHUP, SIG_IGN);  // the supervisor's terminal may go; training does not
+    ::signal(SIGHUP, SIG_IGN);   // the supervisor's terminal may go; training does not
     ::sigemptyset(&signals_);
     ::sigaddset(&signals_, SIGTERM);
     ::sigaddset(&signals_, SIGINT);
@@ -191,6 +191,9 @@ class LearnerProcess {
       KEISEI_TRY(record, trainer_.update(stop));
       if (!record) {
         break;
+      }
+      if (const std::optional<Error> failure = callback_.take_failure()) {
+        parts_.log.error("no evaluation at step {}: {}", record->step, failure->message);
       }
       record->snapshots_skipped = static_cast<std::int64_t>(callback_.skipped());
       parts_.channel.send(*record);

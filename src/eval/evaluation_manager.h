@@ -54,7 +54,7 @@ class EvaluationManager {
 
   /// Each runs to its end, whatever that is, and gives the record that it put into the sink. An
   /// Error only where it could not even be asked for or written down: no such checkpoint, a full
-  /// disk. What a library throws ends the evaluation, whose tree is gone by then, and is thrown.
+  /// disk. What a library throws ends the evaluation and is thrown.
   boost::asio::awaitable<Result<telemetry::EvaluationRecord>> evaluate_checkpoint(
       std::filesystem::path checkpoint);
   boost::asio::awaitable<Result<telemetry::EvaluationRecord>> evaluate_current_agent(

@@ -13,6 +13,7 @@
 #include <deque>
 #include <vector>
 
+#include "base/file.h"
 #include "base/unique_fd.h"
 #include "guard/slot_directory.h"
 
@@ -171,12 +172,14 @@ TEST_F(AdmissionTest, OnlyWhoMayWriteToTheDirectoryMayReadItsFiles) {
     EXPECT_EQ(stat((directory_ / name).c_str(), &status), 0) << name;
     return status.st_mode & ALLPERMS;
   };
-  const UniqueFd old(
-      open((directory_ / "queue.lock").c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644));
-  const mode_t before = umask(0);
+  const mode_t before = umask(077);  // what the directory says, and not the umask
   for (const auto& [directory, file] :
-       {std::pair<mode_t, mode_t>{0755, 0600}, {0775, 0640}, {01777, 0644}, {0755, 0600}}) {
-    ASSERT_EQ(chmod(directory_.c_str(), directory), 0);
+       {std::pair<mode_t, mode_t>{0775, 0640}, {01777, 0644}, {0755, 0600}}) {
+    EXPECT_EQ(chmod(directory_.c_str(), directory), 0);
+    if (directory != 0755) {  // narrower ones are narrowed, wider ones not widened
+      std::filesystem::remove(directory_ / "queue.lock");
+      std::filesystem::remove(directory_ / "slot-0.lock");
+    }
     Admission admitting = admission(1, 1);
     ask(admitting, 0);
     ask(admitting, 1);
@@ -203,6 +206,23 @@ TEST_F(AdmissionTest, AFileWithASecondNameKeepsItsMode) {
   struct stat status = {};
   ASSERT_EQ(stat(other.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & ALLPERMS, 0644U);
+}
+
+/// Who may write to the directory can move what is ours to a lock's name.
+TEST_F(AdmissionTest, AFileOfOursUnderALocksNameGetsNoReaders) {
+  const std::filesystem::path slot = directory_ / "slot-0.lock";
+  for (const char* contents : {"", "secret"}) {
+    ASSERT_TRUE(write_file_atomically(slot, std::as_bytes(std::span(std::string(contents)))));
+    ASSERT_EQ(chmod(slot.c_str(), 0600), 0);
+    ASSERT_EQ(chmod(directory_.c_str(), 01777), 0);
+    answers_.clear();
+    Admission admitting = admission(1, 1);
+    ask(admitting, 0);
+    settle();
+    struct stat status = {};
+    ASSERT_EQ(stat(slot.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & ALLPERMS, 0600U) << contents;
+  }
 }
 
 TEST_F(AdmissionTest, WhereTheNumbersEndNobodyWaitsUnseen) {

@@ -29,7 +29,8 @@ nanoseconds HeartbeatJudge::limit() const {
 void HeartbeatJudge::learn(const telemetry::StepClockReading& reading) {
   // A gap that was judged a hang, or belongs to a long phase, is not what is ordinary: twenty times
   // that would let a real hang pass for an hour.
-  if (state_ == State::Silent) {
+  const bool ordinary_limit = last_->phase != Phase::Checkpoint && turns_ >= kWholeCycle;
+  if (state_ == State::Silent && ordinary_limit) {
     longest_survived_ = std::max(longest_survived_, silence_);
   }
   if (state_ == State::Beating && last_->phase != Phase::Checkpoint &&

@@ -102,6 +102,15 @@ TEST_F(Heartbeat, ASilenceThatWasNoHangIsNotTakenForOneAgain) {
   }
 }
 
+/// A checkpoint that took two minutes says nothing about a rollout.
+TEST_F(Heartbeat, ASilenceOfALongPhaseTeachesNothing) {
+  train();
+  EXPECT_EQ(work(Phase::Checkpoint, 2min), State::Silent);
+  EXPECT_EQ(work(Phase::RolloutEnvironment), State::Beating);
+  EXPECT_EQ(work(Phase::Update), State::Beating);
+  EXPECT_LT(until_silent(), 10s);
+}
+
 /// Somebody stopped it for the night, say.
 TEST_F(Heartbeat, AnEndlessSilenceThatEndedTeachesAMinuteAtMost) {
   train();

@@ -106,6 +106,8 @@ ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
   CheapSum sum;
   by_size_.clear();
   bool all_seen = !members_.empty();
+  // Before their memory is read: what is filled meanwhile is then not taken for seen.
+  const double cpu_seconds = cpu_seconds_now();
   for (const pid_t pid : members_) {
     const std::optional<os::ProcessMemory> memory = view_.memory(pid);
     // Of a process that is just ending the memory goes before it does.
@@ -120,24 +122,24 @@ ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
     }
   }
   if (all_seen) {
-    note_cpu_seen();
+    metrics_.cpu_seconds_seen = cpu_seconds;
   }
   return sum;
 }
 
-/// After their memory was read: what is filled meanwhile is taken for seen, some microseconds of
-/// it.
-void ResourceMonitor::note_cpu_seen() {
+/// Of the living now, of the others as of the last account: never too much.
+double ResourceMonitor::cpu_seconds_now() const {
   std::chrono::nanoseconds used = view_.cpu_time(options_.root);
   for (const pid_t pid : members_) {
     used += view_.cpu_time(pid);
   }
-  metrics_.cpu_seconds_seen = seconds(used);
+  return seconds(used) + reaped_cpu_seconds_;
 }
 
 void ResourceMonitor::account() {
   // What has ended was waited for by a member or by the init, and counts there.
   double cpu_seconds = 0;
+  reaped_cpu_seconds_ = 0;
   std::optional<os::ProcessIo> io;
   const auto add = [&io](const std::optional<os::ProcessIo>& one) {
     if (one) {
@@ -149,11 +151,13 @@ void ResourceMonitor::account() {
   add(view_.io(options_.root));
   if (const std::optional<os::ProcessStat> init = view_.stat(options_.root)) {
     cpu_seconds += init->reaped_cpu_seconds;
+    reaped_cpu_seconds_ += init->reaped_cpu_seconds;
   }
   for (const pid_t pid : members_) {
     add(view_.io(pid));
     if (const std::optional<os::ProcessStat> stat = view_.stat(pid)) {
       cpu_seconds += stat->cpu_seconds + stat->reaped_cpu_seconds;
+      reaped_cpu_seconds_ += stat->reaped_cpu_seconds;
       threads_ += stat->threads;
     }
   }

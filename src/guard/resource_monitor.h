@@ -99,7 +99,7 @@ class ResourceMonitor {
   }
   void scan_descriptors();
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
-  void note_cpu_seen();
+  [[nodiscard]] double cpu_seconds_now() const;
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
   [[nodiscard]] Exact exact(Bytes cheap);
@@ -115,7 +115,8 @@ class ResourceMonitor {
   std::optional<Scratch> scratch_;
   Bytes scratch_used_;
   std::optional<MonotonicTime> next_account_;
-  int threads_ = 0;  // at the last account
+  int threads_ = 0;                // at the last account
+  double reaped_cpu_seconds_ = 0;  // the same: of those that somebody in the tree waited for
   // Descriptor tables, as of the last scan.
   std::optional<MonotonicTime> next_scan_;
   std::vector<os::MemoryFile> files_;  // each inode once, inherited ones left out

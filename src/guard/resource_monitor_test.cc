@@ -302,5 +302,17 @@ TEST_F(ResourceMonitorTest, ASampleThatMissesADyingProcessDoesNotSayWhatWasSeen)
   EXPECT_DOUBLE_EQ(watching.metrics().cpu_seconds_seen, 0.025);
 }
 
+/// What they did was before the sample; their parent's usage has it for ever.
+TEST_F(ResourceMonitorTest, WhatEndedChildrenDidWasSeen) {
+  add(101, megabytes(30));
+  view_.processes[101].cpu_time = 20ms;
+  view_.processes[101].stat.reaped_cpu_seconds = 0.5;
+  view_.init.reaped_cpu_seconds = 0.25;
+  ResourceMonitor watching = monitor();
+  (void)watching.sample(now_);
+  (void)watching.sample(now_ + 5ms);  // after the account of the first
+  EXPECT_DOUBLE_EQ(watching.metrics().cpu_seconds_seen, 0.771);
+}
+
 }  // namespace
 }  // namespace keisei::guard

@@ -74,15 +74,17 @@ void share(const UniqueFd& file, const Sharing& sharing) {
   (void)fchmod(file.get(), sharing.mode);
 }
 
-/// What was made while the directory was shared otherwise, or by a version that let everybody read.
-/// Never a file with a second name, which may be one that has nothing to do with slots.
-void share_again(const UniqueFd& file, const Sharing& sharing) {
+/// Of what was made while the directory was shared with more, or by a version that let everybody
+/// read. It only ever takes rights away: who may write to the directory can move any file of ours
+/// to a lock's name, and would else read it.
+void narrow(const UniqueFd& file, const Sharing& sharing) {
   struct stat status = {};
   const bool ours = fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
-                    status.st_nlink == 1 && status.st_uid == geteuid() &&
+                    status.st_nlink == 1 && status.st_size == 0 && status.st_uid == geteuid() &&
                     (sharing.owner == status.st_uid || sharing.owner == 0);
-  if (ours && (status.st_mode & ALLPERMS) != sharing.mode) {
-    share(file, sharing);
+  const mode_t mode = status.st_mode & ALLPERMS;
+  if (ours && (mode & ~sharing.mode) != 0) {
+    (void)fchmod(file.get(), mode & sharing.mode);
   }
 }
 
@@ -132,7 +134,7 @@ Result<std::optional<UniqueFd>> lock_now(const fs::path& path) {
   if (!file) {
     return lock_failure("opening", path);
   }
-  share_again(file, sharing_of(path.parent_path()));
+  narrow(file, sharing_of(path.parent_path()));
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK || errno == EINTR) {
       return std::optional<UniqueFd>();

@@ -1,5 +1,7 @@
 #include "train/async_evaluation_callback.h"
 
+#include <utility>
+
 #include "base/check.h"
 #include "base/clock.h"
 #include "net/snapshot.h"
@@ -19,10 +21,11 @@ void AsyncEvaluationCallback::on_step_end(const TrainingProgress& progress) {
   }
   ++sequence_;
   const MonotonicTime begin = MonotonicClock::now();
-  const Result<UniqueFd> snapshot =
+  Result<UniqueFd> snapshot =
       net::seal_weights(progress.spec, static_cast<std::uint64_t>(progress.step), progress.weights);
   if (!snapshot) {
     ++skipped_;
+    failure_ = std::move(snapshot).error();
     return;
   }
   const telemetry::SnapshotNotice notice{.step = progress.step,

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <utility>
 
+#include "base/result.h"
 #include "telemetry/evaluation_channel.h"
 #include "train/callback.h"
 
@@ -21,6 +24,8 @@ class AsyncEvaluationCallback final : public Callback {
   [[nodiscard]] std::uint64_t sent() const { return sent_; }
   /// Full channel, nobody there, or no memory for the snapshot.
   [[nodiscard]] std::uint64_t skipped() const { return skipped_; }
+  /// Why no snapshot could be made since the last call, if so.
+  [[nodiscard]] std::optional<Error> take_failure() { return std::exchange(failure_, {}); }
 
  private:
   telemetry::ChannelSender& channel_;
@@ -28,6 +33,7 @@ class AsyncEvaluationCallback final : public Callback {
   std::uint64_t sequence_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t skipped_ = 0;
+  std::optional<Error> failure_;
 };
 
 }  // namespace keisei::train

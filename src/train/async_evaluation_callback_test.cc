@@ -1,6 +1,8 @@
 #include "train/async_evaluation_callback.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -122,6 +124,21 @@ TEST_F(AsyncEvaluationCallbackTest, AFullChannelIsACountedSkipAndNeverAWait) {
   }
   EXPECT_EQ(callback.skipped(), 3U);
   EXPECT_EQ(callback.sent() + callback.skipped(), static_cast<std::uint64_t>(at));
+}
+
+TEST_F(AsyncEvaluationCallbackTest, SaysWhyThereIsNoSnapshot) {
+  AsyncEvaluationCallback callback(*sender_, 10);
+  rlimit before = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small = {.rlim_cur = 1000, .rlim_max = before.rlim_max};  // of a memfd, too
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  step(callback, 0, 10);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_EQ(callback.skipped(), 1U);
+  EXPECT_TRUE(callback.take_failure());
+  EXPECT_FALSE(callback.take_failure());
 }
 
 }  // namespace
