@@ -248,6 +248,17 @@ TEST_F(GuardCommand, WritesTheRecord) {
   EXPECT_EQ(nlohmann::json::parse(strict.err)["profile"], "worker");
 }
 
+TEST_F(GuardCommand, WithoutSeccompInTheKernelTheRestHoldsAndTheTierSaysSo) {
+  const std::string record = (runs_.directory() / "record.json").string();
+  const std::string player = (std::filesystem::path(program()).parent_path() / "without_seccomp");
+  const Answer answer = finish(start_program({player, program(), "guard", "--strict", "--report",
+                                              record, "--", "/bin/sh", "-c", "exit 7"}));
+  EXPECT_EQ(answer.status.code, 7) << answer.err;
+  const auto tier = nlohmann::json::parse(read_file(record).value_or("null"))["tier"];
+  EXPECT_THAT(tier["not_enforced"].dump(), HasSubstr("system calls: seccomp")) << tier.dump();
+  EXPECT_THAT(tier["enforced"].dump(), testing::Not(HasSubstr("seccomp"))) << tier.dump();
+}
+
 TEST_F(GuardCommand, WritesTheRecordIntoWhatIsNoPlainFile) {
   const std::filesystem::path fifo = runs_.directory() / "fifo";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);

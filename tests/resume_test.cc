@@ -56,7 +56,7 @@ TEST_F(Resume, GoesDownTheListAndSetsAsideWhatCannotBeRestored) {
                                     std::span(bytes).first(bytes.size() / 2)));
   std::vector<float> broken(training.learner->weights().size(),
                             std::numeric_limits<float>::quiet_NaN());
-  training.learner->restore(broken, training.learner->optimiser());
+  ASSERT_TRUE(training.learner->restore(broken, training.learner->optimiser().value()));
   ASSERT_TRUE(checkpoints().save(step + 2, training.checkpoint()));
   Training resumed(kB2c32, 1);
   const auto found = resume_newest(checkpoints(), *resumed.learner, resumed.trainer, set_aside_);

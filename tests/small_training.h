@@ -42,7 +42,7 @@ struct Training {
     }
   }
   [[nodiscard]] std::vector<std::byte> checkpoint() const {
-    return encode_checkpoint(*learner, trainer, "config");
+    return encode_checkpoint(*learner, trainer, "config").value();
   }
   [[nodiscard]] std::string hash() const {
     return net::Snapshot::seal(checkpoint())->content_hash();

@@ -41,12 +41,12 @@ TEST(Training, AStopDuringTheRolloutLeavesEverythingAsItWas) {
                   {.learner = *learner, .make_evaluator = [&stop](const net::Learner&) {
                      return std::make_unique<ThirdCall>([&stop] { stop.request_stop(); });
                    }});
-  const std::vector<std::byte> before = encode_checkpoint(*learner, trainer, "config");
+  const std::vector<std::byte> before = encode_checkpoint(*learner, trainer, "config").value();
   const auto stopped = trainer.update(stop.get_token());
   ASSERT_TRUE(stopped) << stopped.error().message;
   EXPECT_FALSE(stopped->has_value());
   EXPECT_TRUE(stop.stop_requested());
-  EXPECT_EQ(encode_checkpoint(*learner, trainer, "config"), before);
+  EXPECT_EQ(encode_checkpoint(*learner, trainer, "config").value(), before);
 }
 
 /// The learner that it wraps, but for its gradients.
@@ -71,9 +71,12 @@ class BrokenLearner final : public net::Learner {
     return whole_.step(gradient, learning_rate);
   }
   [[nodiscard]] std::span<const float> weights() const override { return whole_.weights(); }
-  [[nodiscard]] net::OptimiserState optimiser() const override { return whole_.optimiser(); }
-  void restore(std::span<const float> weights, const net::OptimiserState& optimiser) override {
-    whole_.restore(weights, optimiser);
+  [[nodiscard]] Result<net::OptimiserState> optimiser() const override {
+    return whole_.optimiser();
+  }
+  Result<void> restore(std::span<const float> weights,
+                       const net::OptimiserState& optimiser) override {
+    return whole_.restore(weights, optimiser);
   }
 
  private:
@@ -91,7 +94,7 @@ TEST(Training, AGradientThatIsNotThereIsNeverSteppedWith) {
     const auto updated = trainer.update(std::stop_token());
     ASSERT_FALSE(updated);
     EXPECT_THAT(updated.error().message, HasSubstr(message));
-    EXPECT_EQ(whole->optimiser().steps, 0);
+    EXPECT_EQ(whole->optimiser()->steps, 0);
     EXPECT_TRUE(std::ranges::equal(whole->weights(), net::initial_weights(kB2c32, 1)));
   }
 }

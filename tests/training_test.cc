@@ -108,7 +108,7 @@ TEST(Training, AdamsEpsilonIsBelowTheGradientsOfTheWholeTower) {
   for (const net::NetSpec& spec : {kB2c32, kB4c64}) {
     Training training(spec, 2);
     training.update(1);
-    const std::span<const float> moments = training.learner->optimiser().second_moment;
+    const std::span<const float> moments = training.learner->optimiser()->second_moment;
     for (const net::TensorInfo& tensor : net::tensor_table(spec)) {
       if (tensor.name.find(".squeeze.") != std::string::npos ||
           tensor.name.find(".excite.") != std::string::npos) {
@@ -230,7 +230,8 @@ TEST(Training, GradientIsThatOfTheLoss) {
   ASSERT_TRUE(learner->gradient(batch, coefficients, gradient));
   const std::vector<float> zeros(weights.size());
   const auto loss_at = [&](const std::vector<float>& at) {
-    learner->restore(at, {.first_moment = zeros, .second_moment = zeros, .steps = 0});
+    EXPECT_TRUE(
+        learner->restore(at, {.first_moment = zeros, .second_moment = zeros, .steps = 0}));
     const net::LossSums sums = learner->gradient(batch, coefficients, ignored).value();
     return sums.policy + coefficients.value * sums.value - coefficients.entropy * sums.entropy;
   };

@@ -130,7 +130,7 @@ void add_training_run(std::vector<OptionKey>& keys) {
   keys.push_back({.name = "training.device",
                   .field = [](Options& o) -> std::string& { return o.training.device; },
                   .choices = kDevices,
-                  .help = "Where the learner computes"});
+                  .help = "Where the learner computes; \"cuda\" needs a LibTorch built with it"});
   keys.push_back({.name = "training.max_plies",
                   .field = [](Options& o) -> std::int64_t& { return o.training.max_plies; },
                   .min = 1,

@@ -118,16 +118,11 @@ std::string hash_of(const std::string& text) {
 }
 
 Result<std::unique_ptr<net::TorchLearner>> make_learner(const TrainingOptions& options) {
-  if (options.device != "cpu") {
-    return usage_error(
-        "training.device is \"{}\", but this keisei-train is built for the CPU: set "
-        "it to \"cpu\"",
-        options.device);
-  }
   KEISEI_TRY(spec, net::parse_net_spec(options.net));
   return net::TorchLearner::create(
       spec, net::initial_weights(spec, static_cast<std::uint64_t>(options.seed)),
-      static_cast<int>(options.workers));
+      static_cast<int>(options.workers),
+      options.device == "cuda" ? net::Device::Cuda : net::Device::Cpu);
 }
 
 /// What the process is made of. The training thread, which is the main one, does everything here.
@@ -233,6 +228,11 @@ class LearnerProcess {
     was_connected_ = connected;
   }
 
+  Result<std::filesystem::path> write_checkpoint(std::int64_t step) {
+    KEISEI_TRY(bytes, encode_checkpoint(parts_.learner, trainer_, config_hash_));
+    return checkpoints_.save(step, bytes);
+  }
+
   void save() {
     const std::int64_t step = trainer_.counters().step;
     if (saved_step_ == step) {
@@ -240,8 +240,7 @@ class LearnerProcess {
     }
     trainer_.meter().tick(Phase::Checkpoint);
     const MonotonicTime begin = MonotonicClock::now();
-    const Result<std::filesystem::path> saved =
-        checkpoints_.save(step, encode_checkpoint(parts_.learner, trainer_, config_hash_));
+    const Result<std::filesystem::path> saved = write_checkpoint(step);
     telemetry::CheckpointRecord record{.step = step,
                                        .path = checkpoints_.path_of(step).string(),
                                        .seconds = seconds(MonotonicClock::now() - begin)};

@@ -89,10 +89,15 @@ class Learner {
   [[nodiscard]] virtual Result<void> step(std::span<const float> gradient,
                                           double learning_rate) = 0;
 
+  /// In the process's own memory, as of the last `step` or `restore`.
   [[nodiscard]] virtual std::span<const float> weights() const = 0;
-  [[nodiscard]] virtual OptimiserState optimiser() const = 0;
-  /// Copies. All spans are [parameter_count].
-  virtual void restore(std::span<const float> weights, const OptimiserState& optimiser) = 0;
+  /// Valid until the next call of any of these. Fails where the library cannot bring it back from
+  /// its device.
+  [[nodiscard]] virtual Result<OptimiserState> optimiser() const = 0;
+  /// Copies. All spans are [parameter_count]. Fails where the library does; then the learner is of
+  /// no more use.
+  [[nodiscard]] virtual Result<void> restore(std::span<const float> weights,
+                                             const OptimiserState& optimiser) = 0;
 };
 
 }  // namespace keisei::net

@@ -146,8 +146,7 @@ Result<void> restore_learner(const net::Snapshot& checkpoint, net::Learner& lear
   if (!all_finite(first) || !all_finite(second)) {
     return fail("the checkpoint's optimiser holds values that are not finite");
   }
-  learner.restore(flat, {.first_moment = first, .second_moment = second, .steps = steps});
-  return {};
+  return learner.restore(flat, {.first_moment = first, .second_moment = second, .steps = steps});
 }
 
 /// The step that a checkpoint's name tells; nothing for any other name.
@@ -182,10 +181,11 @@ Result<std::string> resume_from(const std::filesystem::path& path, net::Learner&
 
 }  // namespace
 
-std::vector<std::byte> encode_checkpoint(const net::Learner& learner, const Trainer& trainer,
-                                         const std::string& config_hash) {
+Result<std::vector<std::byte>> encode_checkpoint(const net::Learner& learner,
+                                                 const Trainer& trainer,
+                                                 const std::string& config_hash) {
   const Counters& counters = trainer.counters();
-  const net::OptimiserState optimiser = learner.optimiser();
+  KEISEI_TRY(optimiser, learner.optimiser());
   const GameTensors games = tensors_of(trainer.game_states());
   std::map<std::string, std::string> metadata =
       net::snapshot_metadata(learner.spec(), static_cast<std::uint64_t>(counters.step));

@@ -16,10 +16,11 @@ namespace keisei::train {
 
 /// All that training needs to go on exactly where it stood, as one safetensors file that is also a
 /// snapshot: weights, Adam's moments and step count, counters, and each game slot's start, moves
-/// and position in its random numbers. Data, never code.
-[[nodiscard]] std::vector<std::byte> encode_checkpoint(const net::Learner& learner,
-                                                       const Trainer& trainer,
-                                                       const std::string& config_hash);
+/// and position in its random numbers. Data, never code. Fails where the learner cannot show its
+/// optimiser.
+[[nodiscard]] Result<std::vector<std::byte>> encode_checkpoint(const net::Learner& learner,
+                                                               const Trainer& trainer,
+                                                               const std::string& config_hash);
 
 /// Puts learner and trainer where `checkpoint` was taken. Fails as Usage, naming both, on another
 /// architecture or another number of games; else on a snapshot without a training state, on values

@@ -1,6 +1,7 @@
 #include "net/torch/learner.h"
 
 #include <malloc.h>
+#include <torch/cuda.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 
 #include "base/check.h"
 #include "net/torch/network.h"
+#include "net/torch/planes.h"
 #include "net/torch/torch_evaluator.h"
 
 namespace keisei::net {
@@ -32,7 +34,7 @@ struct LegalTable {
   at::Tensor unused;   // bool
 };
 
-LegalTable legal_table(const MicroBatch& batch) {
+LegalTable legal_table(const MicroBatch& batch, at::Device device) {
   const auto rows = static_cast<std::int64_t>(batch.size());
   const std::int64_t longest = *std::ranges::max_element(batch.legal_counts);
   LegalTable table{.actions = at::zeros({rows, longest}, at::kLong),
@@ -47,18 +49,23 @@ LegalTable legal_table(const MicroBatch& batch) {
     actions += longest;
     unused += longest;
   }
-  return table;
+  return {.actions = table.actions.to(device), .unused = table.unused.to(device)};
 }
 
-at::Tensor column(const std::vector<float>& values) {
+/// [size] float32 on the CPU, a view.
+at::Tensor view_of(std::span<const float> values) {
   return at::from_blob(const_cast<float*>(values.data()),  // read only
                        {static_cast<std::int64_t>(values.size())}, at::kFloat);
 }
 
-at::Tensor chosen_column(const MicroBatch& batch) {
+at::Tensor column(const std::vector<float>& values, at::Device device) {
+  return view_of(values).to(device);
+}
+
+at::Tensor chosen_column(const MicroBatch& batch, at::Device device) {
   at::Tensor chosen = at::empty({static_cast<std::int64_t>(batch.size()), 1}, at::kLong);
   std::ranges::copy(batch.chosen, chosen.data_ptr<std::int64_t>());
-  return chosen;
+  return chosen.to(device);
 }
 
 struct Loss {
@@ -67,17 +74,18 @@ struct Loss {
 };
 
 Loss ppo_loss(const Network::Output& output, const MicroBatch& batch, const LossWeights& weights) {
-  const LegalTable table = legal_table(batch);
+  const at::Device device = output.policy.device();
+  const LegalTable table = legal_table(batch, device);
   const at::Tensor log_probs = at::log_softmax(
       output.policy.gather(1, table.actions).masked_fill(table.unused, kImpossible), 1);
-  const at::Tensor log_ratio =
-      log_probs.gather(1, chosen_column(batch)).squeeze(1) - column(batch.old_log_probs);
+  const at::Tensor log_ratio = log_probs.gather(1, chosen_column(batch, device)).squeeze(1) -
+                               column(batch.old_log_probs, device);
   const at::Tensor ratio = log_ratio.exp();
-  const at::Tensor advantage = column(batch.advantages);
+  const at::Tensor advantage = column(batch.advantages, device);
   const at::Tensor clipped = ratio.clamp(1 - weights.clip, 1 + weights.clip);
   const at::Tensor policy = -at::min(ratio * advantage, clipped * advantage).sum();
   const at::Tensor targets =
-      column(batch.wdl_targets).view({static_cast<std::int64_t>(batch.size()), 3});
+      column(batch.wdl_targets, device).view({static_cast<std::int64_t>(batch.size()), 3});
   const at::Tensor value = -(targets * at::log_softmax(output.wdl, 1)).sum();
   const at::Tensor entropy = -(log_probs.exp() * log_probs.masked_fill(table.unused, 0.0F)).sum();
   const at::NoGradGuard no_grad;
@@ -87,23 +95,41 @@ Loss ppo_loss(const Network::Output& output, const MicroBatch& batch, const Loss
     const at::AutoGradMode grad(true);
     loss.total = policy + weights.value * value - weights.entropy * entropy;
   }
-  loss.sums = {.policy = policy.item<double>(),
-               .value = value.item<double>(),
-               .entropy = entropy.item<double>(),
-               .kl = ((ratio - 1) - log_ratio).sum().item<double>(),
-               .clipped = (deviation > weights.clip).sum().item<double>(),
-               .farthest = deviation.max().item<double>(),
+  const at::Tensor sums =  // one way back from the device, not six
+      at::stack({policy, value, entropy, ((ratio - 1) - log_ratio).sum(),
+                 (deviation > weights.clip).sum().to(at::kFloat), deviation.max()})
+          .cpu();
+  const auto* sum = sums.data_ptr<float>();
+  loss.sums = {.policy = sum[0],
+               .value = sum[1],
+               .entropy = sum[2],
+               .kl = sum[3],
+               .clipped = sum[4],
+               .farthest = sum[5],
                .samples = static_cast<std::int64_t>(batch.size())};
   return loss;
+}
+
+Result<void> check_device(Device device) {
+  if (device == Device::Cpu || torch::cuda::is_available()) {
+    return {};
+  }
+  return usage_error(
+      "LibTorch finds no CUDA device: {}, or set training.device to \"cpu\"",
+      at::hasCUDA()
+          ? "look whether `nvidia-smi` shows one and whether CUDA_VISIBLE_DEVICES hides it"
+          : "this keisei-train is built with a LibTorch for the CPU; build it with one for CUDA "
+            "(cmake -DCMAKE_PREFIX_PATH=<its folder>)");
 }
 
 }  // namespace
 
 class TorchLearner::Impl {
  public:
-  Impl(const NetSpec& network_spec, std::span<const float> initial, int workers)
+  Impl(const NetSpec& network_spec, std::span<const float> initial, int workers, at::Device device)
       : spec(network_spec),
-        flat(flat_copy(initial)),
+        flat(flat_copy(initial, device)),
+        weights(flat.cpu()),
         network(std::make_shared<const Network>(spec, flat, true)),
         adam({flat}, torch::optim::AdamOptions().eps(kAdamEpsilon)) {
     for (int worker = 0; worker < workers; ++worker) {
@@ -126,8 +152,16 @@ class TorchLearner::Impl {
         *states.at(c10::guts::to_string(flat.unsafeGetTensorImpl())));
   }
 
+  void bring_weights_back() {
+    if (!flat.is_cpu()) {
+      weights.copy_(flat);
+    }
+  }
+
   NetSpec spec;
-  at::Tensor flat;  // the weights; the network's parameters are views of it
+  at::Tensor flat;     // the weights; the network's parameters are views of it
+  at::Tensor weights;  // on the CPU: `flat` itself, or the copy that bring_weights_back refreshes
+  at::Tensor first_moment, second_moment;  // what optimiser() showed last; on the CPU Adam's own
   std::shared_ptr<const Network> network;
   torch::optim::Adam adam;
   std::vector<std::unique_ptr<TorchEvaluator>> evaluators;
@@ -138,14 +172,15 @@ TorchLearner::~TorchLearner() = default;
 
 Result<std::unique_ptr<TorchLearner>> TorchLearner::create(const NetSpec& spec,
                                                            std::span<const float> weights,
-                                                           int workers) {
+                                                           int workers, Device device) {
   KEISEI_CHECK(workers >= 1, "{} workers", workers);
   KEISEI_CHECK(weights.size() == static_cast<std::size_t>(parameter_count(spec)),
                "{} weights for {}", weights.size(), to_string(spec));
   keep_large_blocks();
+  KEISEI_TRY_VOID(check_device(device));
   try {
-    auto learner = std::unique_ptr<TorchLearner>(
-        new TorchLearner(std::make_unique<Impl>(spec, weights, workers)));
+    auto learner = std::unique_ptr<TorchLearner>(new TorchLearner(std::make_unique<Impl>(
+        spec, weights, workers, device == Device::Cuda ? at::kCUDA : at::kCPU)));
     learner->enter_thread();
     return learner;
   } catch (const c10::Error& error) {
@@ -171,17 +206,15 @@ Result<LossSums> TorchLearner::gradient(const MicroBatch& batch, const LossWeigh
   LossSums sums;
   KEISEI_TRY_VOID(caught("computing a gradient", [&] {
     const Network& network = *impl_->network;
-    const Loss loss = ppo_loss(network.forward(planes_of(batch.observations)), batch, weights);
+    const Loss loss =
+        ppo_loss(network.forward(planes_of(batch.observations, network.device())), batch, weights);
     // Not backward(): that would add up in the parameters, which the workers share.
-    const std::vector<at::Tensor> parts = torch::autograd::grad({loss.total}, network.parameters());
-    std::size_t offset = 0;
-    for (const at::Tensor& part : parts) {
-      const at::Tensor dense = part.contiguous();
-      const auto count = static_cast<std::size_t>(dense.numel());
-      std::copy_n(dense.data_ptr<float>(), count, gradient.subspan(offset, count).data());
-      offset += count;
-    }
-    KEISEI_CHECK(offset == gradient.size(), "{} of {} gradients", offset, gradient.size());
+    std::vector<at::Tensor> parts = torch::autograd::grad({loss.total}, network.parameters());
+    std::ranges::transform(parts, parts.begin(), [](const at::Tensor& p) { return p.flatten(); });
+    const at::Tensor whole = at::cat(parts);
+    KEISEI_CHECK(whole.numel() == std::ssize(gradient), "{} of {} gradients", whole.numel(),
+                 gradient.size());
+    at::from_blob(gradient.data(), {whole.numel()}, at::kFloat).copy_(whole);
     sums = loss.sums;
   }));
   return sums;
@@ -192,31 +225,41 @@ Result<void> TorchLearner::step(std::span<const float> gradient, double learning
   return caught("taking a step of Adam", [&] {
     static_cast<torch::optim::AdamOptions&>(impl_->adam.param_groups().front().options())
         .lr(learning_rate);
-    impl_->flat.mutable_grad() = flat_copy(gradient);
+    impl_->flat.mutable_grad() = flat_copy(gradient, impl_->flat.device());
     impl_->adam.step();
+    impl_->bring_weights_back();
   });
 }
 
 std::span<const float> TorchLearner::weights() const {
-  return {impl_->flat.data_ptr<float>(), static_cast<std::size_t>(impl_->flat.numel())};
+  return {impl_->weights.data_ptr<float>(), static_cast<std::size_t>(impl_->weights.numel())};
 }
 
-OptimiserState TorchLearner::optimiser() const {
+Result<OptimiserState> TorchLearner::optimiser() const {
   const torch::optim::AdamParamState& state = impl_->adam_state();
+  KEISEI_TRY_VOID(caught("bringing the optimiser back from its device", [&] {
+    impl_->first_moment = state.exp_avg().cpu();
+    impl_->second_moment = state.exp_avg_sq().cpu();
+  }));
   const std::size_t size = weights().size();
-  return {.first_moment = {state.exp_avg().data_ptr<float>(), size},
-          .second_moment = {state.exp_avg_sq().data_ptr<float>(), size},
-          .steps = state.step()};
+  return OptimiserState{.first_moment = {impl_->first_moment.data_ptr<float>(), size},
+                        .second_moment = {impl_->second_moment.data_ptr<float>(), size},
+                        .steps = state.step()};
 }
 
-void TorchLearner::restore(std::span<const float> weights, const OptimiserState& optimiser) {
+Result<void> TorchLearner::restore(std::span<const float> weights,
+                                   const OptimiserState& optimiser) {
   const std::size_t size = this->weights().size();
   KEISEI_CHECK(weights.size() == size && optimiser.first_moment.size() == size &&
                    optimiser.second_moment.size() == size,
                "{} weights to restore into {}", weights.size(), to_string(impl_->spec));
-  std::ranges::copy(weights, impl_->flat.data_ptr<float>());
-  impl_->reset_adam(flat_copy(optimiser.first_moment), flat_copy(optimiser.second_moment),
-                    optimiser.steps);
+  return caught("restoring weights and optimiser", [&] {
+    const at::Device device = impl_->flat.device();
+    impl_->flat.copy_(view_of(weights));
+    impl_->bring_weights_back();
+    impl_->reset_adam(flat_copy(optimiser.first_moment, device),
+                      flat_copy(optimiser.second_moment, device), optimiser.steps);
+  });
 }
 
 }  // namespace keisei::net

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -8,16 +9,22 @@
 
 namespace keisei::net {
 
-/// The network as LibTorch trains it on the CPU: gradients by autograd, Adam over one flat tensor
-/// whose parts the parameters are. Each thread computes on itself alone, so results do not depend
-/// on how many there are.
+enum class Device : std::uint8_t { Cpu, Cuda };
+
+/// The network as LibTorch trains it: gradients by autograd, Adam over one flat tensor whose parts
+/// the parameters are. On the CPU each thread computes on itself alone, so results do not depend on
+/// how many there are. On a CUDA device (the first that CUDA_VISIBLE_DEVICES leaves) lie weights
+/// and optimiser; packed observations go there and logits, gradients and weights come back, and
+/// results agree with the CPU's up to rounding.
 class TorchLearner final : public Learner {
  public:
   /// Starts from `weights` [parameter_count], with a fresh optimiser and one evaluator per worker.
-  /// Fails where LibTorch has no memory. Sets the process's malloc to keep large blocks.
+  /// Fails where LibTorch has no memory, or no such device (a usage error). Sets the process's
+  /// malloc to keep large blocks.
   [[nodiscard]] static Result<std::unique_ptr<TorchLearner>> create(const NetSpec& spec,
                                                                     std::span<const float> weights,
-                                                                    int workers);
+                                                                    int workers,
+                                                                    Device device = Device::Cpu);
   ~TorchLearner() override;
 
   [[nodiscard]] const NetSpec& spec() const override;
@@ -27,8 +34,8 @@ class TorchLearner final : public Learner {
                             std::span<float> gradient) override;
   Result<void> step(std::span<const float> gradient, double learning_rate) override;
   [[nodiscard]] std::span<const float> weights() const override;
-  [[nodiscard]] OptimiserState optimiser() const override;
-  void restore(std::span<const float> weights, const OptimiserState& optimiser) override;
+  [[nodiscard]] Result<OptimiserState> optimiser() const override;
+  Result<void> restore(std::span<const float> weights, const OptimiserState& optimiser) override;
 
  private:
   class Impl;

@@ -53,15 +53,6 @@ Network::Output Network::forward(const at::Tensor& planes) const {
   return {.policy = policy, .wdl = reader.apply_dense(hidden)};
 }
 
-at::Tensor planes_of(std::span<const env::Observation> observations) {
-  const auto n = static_cast<std::int64_t>(observations.size());
-  at::Tensor planes =
-      at::empty({n, env::kPlanes, 9, 9}, at::kFloat, at::MemoryFormat::ChannelsLast);
-  env::expand_planes(observations,
-                     {planes.data_ptr<float>(), static_cast<std::size_t>(planes.numel())});
-  return planes;
-}
-
 Result<void> caught(std::string_view doing, const std::function<void()>& work) {
   try {
     work();
@@ -73,10 +64,10 @@ Result<void> caught(std::string_view doing, const std::function<void()>& work) {
   }
 }
 
-at::Tensor flat_copy(std::span<const float> values) {
+at::Tensor flat_copy(std::span<const float> values, at::Device device) {
   at::Tensor flat = at::empty({static_cast<std::int64_t>(values.size())}, at::kFloat);
   std::ranges::copy(values, flat.data_ptr<float>());
-  return flat;
+  return flat.to(device);
 }
 
 }  // namespace keisei::net

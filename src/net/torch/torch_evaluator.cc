@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "net/torch/network.h"
+#include "net/torch/planes.h"
 
 namespace keisei::net {
 
@@ -38,9 +39,11 @@ Result<void> TorchEvaluator::evaluate(std::span<const env::Observation> observat
                policy_logits.size(), wdl_logits.size());
   return caught("judging positions", [&] {
     const c10::InferenceMode inference;
-    const Network::Output output = network_->forward(planes_of(observations));
-    std::copy_n(output.policy.data_ptr<float>(), policy_logits.size(), policy_logits.data());
-    std::copy_n(output.wdl.data_ptr<float>(), wdl_logits.size(), wdl_logits.data());
+    const Network::Output output = network_->forward(planes_of(observations, network_->device()));
+    const at::Tensor policy = output.policy.cpu();
+    const at::Tensor wdl = output.wdl.cpu();
+    std::copy_n(policy.data_ptr<float>(), policy_logits.size(), policy_logits.data());
+    std::copy_n(wdl.data_ptr<float>(), wdl_logits.size(), wdl_logits.data());
   });
 }
 

@@ -10,11 +10,11 @@ namespace keisei::net {
 
 class Network;
 
-/// The network through LibTorch on the CPU, in inference mode.
+/// The network through LibTorch in inference mode, on the CPU or where the learner computes.
 ///   observations -> planes -> policy and WDL logits
 class TorchEvaluator final : public Evaluator {
  public:
-  /// Copies `weights`.
+  /// Copies `weights`; computes on the CPU.
   [[nodiscard]] static Result<std::unique_ptr<TorchEvaluator>> create(const WeightsView& weights);
 
   /// For the inside of this module: evaluates with the weights of `network` as they stand.
