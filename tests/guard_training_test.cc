@@ -1,4 +1,5 @@
-// `keisei guard --training` beside a foreign training, which reports its progress from Python.
+// `keisei guard --training` beside a foreign training, which reports its
+// progress from Python.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -49,11 +50,17 @@ std::vector<int> sleepers() {
 
 class GuardTraining : public testing::Test {
  protected:
-  GuardTraining() {
+  GuardTraining() : GuardTraining(std::vector<std::string>()) {}
+  /// `within`: words before the training's own.
+  explicit GuardTraining(std::vector<std::string> within) {
     std::ofstream(trainer()) << kTraining;
     const UniqueFd nothing(open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (const std::string& word :
+         {std::string("python3"), trainer(), std::string(KEISEI_INCLUDE), progress()}) {
+      within.push_back(word);
+    }
     Result<os::Child> training = os::Child::spawn(
-        {.argv = {"python3", trainer(), KEISEI_INCLUDE, progress()},
+        {.argv = std::move(within),
          .environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"},
          .fds = {{nothing.get(), 0}, {nothing.get(), 1}, {2, 2}}});
     EXPECT_TRUE(training) << training.error().message;
@@ -168,7 +175,8 @@ TEST_F(GuardTraining, AStoppedTrainingStopsTheCommandAtOnceAndEndsItInTheEnd) {
                std::string::npos;
   };
   EXPECT_TRUE(wait_until(stopped, 10s));
-  training_->signal(SIGKILL);  // whoever has not learned a whole cycle waits a minute for silence
+  training_->signal(SIGKILL);  // whoever has not learned a whole cycle waits a
+                               // minute for silence
   const auto status = guarded.wait(10s);
   ASSERT_TRUE(status);
   EXPECT_EQ(record()["outcome"], "TrainerLost");
@@ -251,6 +259,81 @@ TEST_F(GuardTraining, BesideALearnerThatKeiseiTrainEvaluatesItIsRejected) {
   EXPECT_EQ(status->code, 125);
   EXPECT_EQ(record()["outcome"], "Rejected");
   EXPECT_THAT(guarded.err(), HasSubstr("`keisei train` (process " + std::to_string(getpid())));
+  EXPECT_FALSE(std::filesystem::exists(touched()));
+}
+
+const std::vector<std::string> kOwnPids = {"unshare", "--user", "--map-root-user",
+                                           "--pid",   "--fork", "--kill-child"};
+
+bool can_have_own_pids() {
+  const UniqueFd nothing(open("/dev/null", O_RDWR | O_CLOEXEC));
+  std::vector<std::string> argv = kOwnPids;
+  argv.emplace_back("true");
+  Result<os::Child> child =
+      os::Child::spawn({.argv = std::move(argv),
+                        .environment = {"PATH=/usr/local/bin:/usr/bin:/bin"},
+                        .fds = {{nothing.get(), 0}, {nothing.get(), 1}, {nothing.get(), 2}}});
+  return child && child->wait().success();
+}
+
+/// A trainer whose own number is another process's here.
+class GuardTrainingInAContainer : public GuardTraining {
+ protected:
+  GuardTrainingInAContainer()
+      : GuardTraining(can_have_own_pids() ? kOwnPids : std::vector<std::string>()) {}
+  void SetUp() override {
+    if (!can_have_own_pids()) {
+      GTEST_SKIP() << "no PID namespace of its own without root on this host";
+    }
+  }
+};
+
+TEST_F(GuardTrainingInAContainer, NobodyElseIsTakenForTheTrainerAndTheImpactIsUnproven) {
+  Program guarded = guard(progress(), {"--impact", "50%", "--", "sleep", "0.3"});
+  const auto status = guarded.wait(60s);
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->code, 0) << guarded.err();
+  EXPECT_THAT(guarded.err(), HasSubstr("names process 1, which"));
+  EXPECT_EQ(record()["training_impact"]["verdict"], "Unproven") << record();
+  const std::string reason = record()["training_impact"]["reason"];
+  EXPECT_THAT(reason, HasSubstr("names process 1, which"));
+  EXPECT_THAT(reason, HasSubstr("run the guard"));
+}
+
+TEST_F(GuardTrainingInAContainer, OneGuardAtATimeMayCostItSomething) {
+  Program first = guard_for_a_minute();
+  Program second = guard(progress(), {"--impact", "100%", "--", "touch", touched()}, "second");
+  EXPECT_TRUE(second.wait_for_err("waiting: another guard", 10s)) << second.err();
+  EXPECT_FALSE(second.wait(3s)) << second.err();
+  first.signal(SIGKILL);
+  ASSERT_TRUE(first.wait(5s));
+  const auto status = second.wait(30s);
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->code, 0) << second.err();
+}
+
+TEST_F(GuardTrainingInAContainer, TheCommandEndsWhenItsProgressCannotBeReadAnyMore) {
+  Program guarded = guard_for_a_minute();
+  training_->signal(SIGKILL);  // or it would die of its own mapping
+  ASSERT_TRUE(wait_until([this] { return processes_with(trainer()).empty(); }, 5s));
+  ASSERT_EQ(truncate(progress().c_str(), 0), 0);
+  const auto status = guarded.wait(5s);
+  ASSERT_TRUE(status);
+  EXPECT_EQ(record()["outcome"], "TrainerLost") << record();
+}
+
+TEST_F(GuardTraining, OfAFileThatNobodyWritesAnyMoreItIsMisuse) {
+  const std::string left = directory_.path() / "left";
+  std::filesystem::copy_file(progress(), left);
+  const std::int64_t long_ago = 1;
+  const UniqueFd file(open(left.c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(pwrite(file.get(), &long_ago, sizeof long_ago, 80),
+            8);  // keisei_progress::time_ns
+  Program guarded = guard(left, {"--impact", "50%", "--", "touch", touched()});
+  const auto status = guarded.wait(10s);
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->code, 125);
+  EXPECT_THAT(guarded.err(), HasSubstr("no progress in the last"));
   EXPECT_FALSE(std::filesystem::exists(touched()));
 }
 

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <utility>
 
+#include "guard/progress_writer.h"
+
 namespace keisei::app {
 
 namespace asio = boost::asio;
@@ -21,6 +23,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kInterval{100};
 constexpr std::chrono::milliseconds kTurnInterval{50};
+constexpr std::chrono::seconds kStale{60};  // as HeartbeatJudge takes a training for hung
 constexpr double kDefaultLimit = 0.05;
 
 std::optional<pid_t> as_pid(const std::string& text) {
@@ -50,13 +53,56 @@ Result<telemetry::StepClockReader> reader_of(const UniqueFd& file) {
   return telemetry::StepClockReader::attach(UniqueFd(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0)));
 }
 
+bool advances(telemetry::StepClockReader& clock) {
+  const Result<telemetry::StepClockReading> reading = clock.read();
+  return reading && reading->ticks > 0 && MonotonicClock::now() - reading->time < kStale;
+}
+
+/// Empty where it is the writer.
+std::string why_unknown(const TrainingSource& named, const UniqueFd& file) {
+  switch (guard::writes_progress(named.directory.get(), file.get())) {
+    case guard::WritesProgress::Yes:
+      return "";
+    case guard::WritesProgress::No:
+      return "which does not have it mapped: of a trainer in a container, run the guard in there";
+    case guard::WritesProgress::Unknown:
+      return "which may not be looked at: run the guard as its user, or as root";
+  }
+  return "";
+}
+
+/// Who the file says writes it, if that is so; the process of somebody else is none.
+Result<TrainingSource> open_writer(const std::string& training, const UniqueFd& file,
+                                   telemetry::StepClockReader& heart) {
+  const pid_t pid = heart.writer_pid();
+  Result<TrainingSource> named = open_process(training, pid);
+  if (!named && !advances(heart)) {
+    return named;
+  }
+  const std::string unknown =
+      named ? why_unknown(*named, file)
+            : "which is not running: of a trainer in a container, run the guard in there";
+  if (unknown.empty()) {
+    return named;
+  }
+  if (!advances(heart)) {
+    return usage_error(
+        "--training '{}' names process {}, {}; and it shows no progress in the last {}", training,
+        pid, unknown, to_string(kStale));
+  }
+  return TrainingSource{
+      .process = {},
+      .directory = {},
+      .unknown = fmt::format("the progress file names process {}, {}", pid, unknown)};
+}
+
 Result<TrainingSource> open_progress(const std::string& training, UniqueFd file) {
   auto heart = reader_of(file);
   if (!heart) {
     return usage_error("--training '{}': {}", training, heart.error().message);
   }
   KEISEI_TRY(progress, reader_of(file));
-  KEISEI_TRY(source, open_process(training, heart->writer_pid()));
+  KEISEI_TRY(source, open_writer(training, file, *heart));
   source.file = std::move(file);
   source.heart = std::move(*heart);
   source.progress = std::move(progress);
@@ -106,6 +152,10 @@ Result<std::unique_ptr<GuardedTraining>> GuardedTraining::watch(
         executor, guard::TrainingGovernor::Options{.limit = limit.value_or(kDefaultLimit),
                                                    .seed = guard::random_seed()});
   }
+  if (!named.unknown.empty() && training->options_.say) {
+    training->options_.say(named.unknown +
+                           "; until then the command gets only what is safe whatever it costs");
+  }
   training->look_later();
   return training;
 }
@@ -145,14 +195,16 @@ void GuardedTraining::say_what_it_waits_for() {
   if (std::exchange(said_, true) || !options_.say) {
     return;
   }
-  const std::optional<pid_t> holder = turn_->holder();
-  options_.say(fmt::format(
-      "waiting: another guard{} runs a command beside this training (process {}); one at a time",
-      holder && *holder > 0 ? fmt::format(" (process {})", *holder) : "", source_.pid));
+  const auto named = [](pid_t pid) { return pid > 0 ? fmt::format(" (process {})", pid) : ""; };
+  options_.say(
+      fmt::format("waiting: another guard{} runs a command beside this training{}; one at a time",
+                  named(turn_->holder().value_or(0)), named(source_.pid)));
 }
 
 void GuardedTraining::begin() {
-  if (source_.progress) {
+  if (!source_.process) {
+    governor_->watch_without_progress({}, source_.unknown);
+  } else if (source_.progress) {
     governor_->watch(std::move(*source_.progress), source_.pid);
   } else {
     governor_->watch_without_progress(source_.pid);
@@ -178,6 +230,9 @@ std::string GuardedTraining::why_lost() {
     return "";
   }
   const auto reading = source_.heart->read();
+  if (!reading && !source_.process) {
+    return "whether the training goes on cannot be told any more: " + reading.error().message;
+  }
   if (!reading) {
     source_.heart.reset();
     source_.progress.reset();

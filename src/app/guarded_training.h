@@ -20,16 +20,19 @@ namespace keisei::app {
 
 /// The training that `keisei guard --training` names.
 struct TrainingSource {
-  UniqueFd process;    ///< a pidfd
+  UniqueFd process;    ///< a pidfd; nothing: who trains is not known
   UniqueFd directory;  ///< its /proc/PID
   pid_t pid = 0;
   UniqueFd file = {};  ///< of the progress; nothing: a process id was named
   std::optional<telemetry::StepClockReader> heart = std::nullopt;     ///< nothing: as `file`
   std::optional<telemetry::StepClockReader> progress = std::nullopt;  ///< of the same clock
+  std::string unknown = {};  ///< why who trains is not known, and what to do about it
 };
 
-/// `training`: a progress file (keisei_progress.h) or a process id. Fails (Usage) on anything else,
-/// and where that process has ended.
+/// `training`: a progress file (keisei_progress.h) or a process id. A file is believed about who
+/// writes it only where that process has it mapped; else who trains is not known. Fails (Usage) on
+/// anything else, where the named process has ended, and where it is not known and made no progress
+/// for a minute.
 [[nodiscard]] Result<TrainingSource> open_training(const std::string& training);
 
 /// Keeps what one guarded command costs the training below a limit, and ends it (TrainerLost) when

@@ -77,10 +77,10 @@ TrainingGovernor::TrainingGovernor(const boost::asio::any_io_executor& executor,
 
 TrainingGovernor::~TrainingGovernor() { *alive_ = false; }
 
-void TrainingGovernor::begin_watching(pid_t trainer) {
+void TrainingGovernor::begin_watching(std::optional<pid_t> trainer) {
   trainer_.reset();
-  if (trainer != ::getpid()) {
-    trainer_.emplace(TrainerFamily::Roots{.trainer = trainer, .guard = ::getpid()});
+  if (trainer && *trainer != ::getpid()) {
+    trainer_.emplace(TrainerFamily::Roots{.trainer = *trainer, .guard = ::getpid()});
   }
   released_ = false;
   watching_ = true;
@@ -90,11 +90,13 @@ void TrainingGovernor::begin_watching(pid_t trainer) {
 void TrainingGovernor::watch(telemetry::StepClockReader clock, std::optional<pid_t> process) {
   const pid_t trainer = process.value_or(clock.writer_pid());
   clock_ = std::move(clock);
+  unproven_because_.clear();
   begin_watching(trainer);
 }
 
-void TrainingGovernor::watch_without_progress(pid_t trainer) {
+void TrainingGovernor::watch_without_progress(std::optional<pid_t> trainer, std::string why) {
   clock_.reset();
+  unproven_because_ = std::move(why);
   begin_watching(trainer);
 }
 
@@ -356,7 +358,11 @@ void TrainingGovernor::schedule(MonotonicTime at) {
 }
 
 ImpactEstimate TrainingGovernor::estimate() const {
-  return controller_.estimate(MonotonicClock::now());
+  ImpactEstimate estimate = controller_.estimate(MonotonicClock::now());
+  if (!unproven_because_.empty() && estimate.verdict == ImpactVerdict::Unproven) {
+    estimate.reason = unproven_because_;
+  }
+  return estimate;
 }
 
 }  // namespace keisei::guard

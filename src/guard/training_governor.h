@@ -70,8 +70,9 @@ class TrainingGovernor {
   /// the clock does not name it (it was made by us: then nobody's CPU time tells that others
   /// disturb it).
   void watch(telemetry::StepClockReader clock, std::optional<pid_t> process = {});
-  /// The same of a training that reports none: evaluations get what the time alone covers.
-  void watch_without_progress(pid_t trainer);
+  /// The same of a training that reports none, or whose process is not known (`why`: the reason
+  /// that every estimate gets): evaluations get what the time alone covers.
+  void watch_without_progress(std::optional<pid_t> trainer, std::string why = {});
   /// It cannot be read: evaluations get what the time alone covers.
   void lose_clock() { clock_.reset(); }
   /// The training has ended: there is nothing to protect any more, and evaluations run freely.
@@ -161,7 +162,7 @@ class TrainingGovernor {
   void detach(PacedTree& tree);
   void mark_stopped(MonotonicTime now);
   void take_frames();
-  void begin_watching(pid_t trainer);
+  void begin_watching(std::optional<pid_t> trainer);
   void make_ready(MonotonicTime now);
   [[nodiscard]] double needed_credit() const;
   [[nodiscard]] ServiceLevel affordable_level() const;
@@ -197,6 +198,7 @@ class TrainingGovernor {
   double looks_cpu_ = 0;      // CPU seconds of look()
   MonotonicTime busy_until_;  // with what an evaluation has left to do
   bool was_at_work_ = false;
+  std::string unproven_because_;
   bool watching_ = false;
   bool released_ = false;
   bool looking_ = false;

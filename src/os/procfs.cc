@@ -210,6 +210,24 @@ std::vector<Mapping> parse_smaps(std::string_view text) {
   return mappings;
 }
 
+std::vector<MappedRange> parse_maps(std::string_view text) {
+  std::vector<MappedRange> ranges;
+  while (!text.empty()) {
+    std::string_view line = next_line(text);
+    const std::optional<Mapping> head = parse_mapping_head(line);
+    if (!head) {
+      continue;
+    }
+    MappedRange range{.file = head->file};
+    const std::string_view addresses = next_word(line);
+    std::from_chars(addresses.data(), addresses.data() + addresses.size(), range.begin, 16);
+    const std::string_view permissions = next_word(line);
+    range.writes_through = permissions[1] == 'w' && permissions[3] == 's';
+    ranges.push_back(range);
+  }
+  return ranges;
+}
+
 std::optional<double> parse_busy_seconds(std::string_view text, double ticks_per_second) {
   constexpr std::array<bool, 8> kBusy = {true, true, true, false, false, true, true, true};
   std::string_view line = next_line(text);

@@ -79,6 +79,14 @@ struct Mapping {
 };
 [[nodiscard]] std::vector<Mapping> parse_smaps(std::string_view text);
 
+/// One line of /proc/PID/maps.
+struct MappedRange {
+  std::uint64_t begin = 0;      ///< its first address
+  FileId file = {};             ///< all zero: anonymous
+  bool writes_through = false;  ///< shared and writable: a store into it changes the file
+};
+[[nodiscard]] std::vector<MappedRange> parse_maps(std::string_view text);
+
 /// The first line of /proc/stat: processor time of the machine since its start that was neither
 /// idle nor spent waiting for a disk, time stolen by its host included.
 [[nodiscard]] std::optional<double> parse_busy_seconds(std::string_view text,
