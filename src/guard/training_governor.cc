@@ -225,16 +225,18 @@ void TrainingGovernor::read_cpu(ImpactObservation& seen) {
   const double own = own_cpu();
   const double load = load_.cpu_seconds();
   const double process = own_process_seconds();
+  const double helpers = helpers_cpu_ + (helpers_ ? helpers_() : 0);
   seen.own_cpu = own + load;
   const bool at_work = !trees_.empty() || starting_ > 0 || seen.unpaced || seen.now < busy_until_;
-  watching_account_.take({.process = process, .load = load, .looks = looks_cpu_},
-                         std::exchange(was_at_work_, at_work) || at_work);
+  watching_account_.take(
+      {.process = process, .load = load, .looks = looks_cpu_, .helpers = helpers},
+      std::exchange(was_at_work_, at_work) || at_work);
   seen.watching_cpu = watching_account_.used();
   const std::optional<double> busy =
       os::parse_busy_seconds(read_start(machine_.get()), ticks_per_second());
   if (busy && trainer_) {
     seen.trainer_cpu = trainer_->cpu_seconds(seen.now);
-    seen.others_cpu = *busy - own - process - seen.trainer_cpu;
+    seen.others_cpu = *busy - own - process - helpers - seen.trainer_cpu;
   }
 }
 

@@ -138,6 +138,22 @@ class TrainingGovernor {
     PacedTree* tree_ = nullptr;
   };
 
+  /// Processes that watch evaluations for the supervisor and are no evaluation: what they use is
+  /// charged, and no disturbance by others. While it lives; one at a time.
+  class Helpers : public Hold {
+   public:
+    /// `cpu_seconds`: of all of them so far, those that have ended included.
+    Helpers(TrainingGovernor& governor, std::function<double()> cpu_seconds) : Hold(governor) {
+      governor.helpers_ = std::move(cpu_seconds);
+    }
+    ~Helpers() {
+      if (governor() != nullptr) {
+        governor()->helpers_cpu_ += governor()->helpers_();
+        governor()->helpers_ = {};
+      }
+    }
+  };
+
   /// Whether one may start now, and as what; Deferred with the reason otherwise. One starts when
   /// the credit covers what it may cost, one after the other, so that it need not stand still
   /// half-way. Asked by whoever has all else that it needs.
@@ -195,6 +211,8 @@ class TrainingGovernor {
   int unpaced_ = 0;
   bool was_unpaced_ = false;  // since the last look
   WatchingAccount watching_account_;
+  std::function<double()> helpers_;
+  double helpers_cpu_ = 0;    // of those that are gone
   double looks_cpu_ = 0;      // CPU seconds of look()
   MonotonicTime busy_until_;  // with what an evaluation has left to do
   bool was_at_work_ = false;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -248,6 +249,15 @@ std::optional<double> parse_busy_seconds(std::string_view text, double ticks_per
 std::optional<Bytes> parse_mem_total(std::string_view text) {
   const auto total = value_of(next_line(text), "MemTotal");
   return total ? std::optional(Bytes{*total * 1024}) : std::nullopt;
+}
+
+std::optional<double> cpu_seconds_of(pid_t pid) {
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) {
+    return std::nullopt;
+  }
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 std::optional<std::string> read_proc(const std::string& path) {

@@ -99,6 +99,10 @@ struct MappedRange {
 /// gone, or where the kernel does not tell.
 [[nodiscard]] std::vector<pid_t> children_of(pid_t pid);
 
+/// CPU seconds of a process, by the scheduler's own account, to the nanosecond: /proc counts in
+/// ticks of 10 ms. Nothing where it is gone.
+[[nodiscard]] std::optional<double> cpu_seconds_of(pid_t pid);
+
 /// All of a file under /proc; nothing where it is gone or unreadable.
 [[nodiscard]] std::optional<std::string> read_proc(const std::string& path);
 
