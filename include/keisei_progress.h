@@ -2,8 +2,9 @@
  * how fast, training advances, and so what an evaluation costs it (keisei guard --training FILE).
  *
  * Make a file (or a memfd) of at least KEISEI_PROGRESS_SIZE bytes, map it shared and writable, call
- * keisei_progress_init once and keisei_progress_tick on every step, from one thread. A tick is a
- * dozen loads and stores in two cache lines and one clock reading: no lock, no system call, no
+ * keisei_progress_init once and keisei_progress_tick on every step, from one thread. Keep it
+ * mapped: that is how a guard tells that the process which the record names is its writer. A tick
+ * is a dozen loads and stores in two cache lines and one clock reading: no lock, no system call, no
  * waiting.
  *
  * `units` is what the training has done so far: samples, plies, environment steps. In a phase that
@@ -60,7 +61,8 @@ struct keisei_progress {
   struct keisei_phase_total phases[KEISEI_PROGRESS_PHASES];
 };
 
-/* `pid` is the writer's own. The mark is written last: before it, a reader sees no record. */
+/* `pid` is the writer's own; a guard outside of its PID namespace does not believe it. The mark is
+ * written last: before it, a reader sees no record. */
 static inline void keisei_progress_init(struct keisei_progress* progress, int32_t pid) {
   uint32_t i;
   progress->version = KEISEI_PROGRESS_VERSION;

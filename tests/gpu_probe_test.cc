@@ -180,6 +180,33 @@ TEST_F(GpuProbe, IsNotStartedAgainAtOnceAfterAFailure) {
   EXPECT_TRUE(sampler.probe());
 }
 
+TEST_F(GpuProbe, WhatItUsesIsCountedAlsoWhenItHasEnded) {
+  os::GpuSources sources = gpu_.sources("spin_utilization");
+  sources.first_patience = 300ms;
+  os::GpuSampler sampler(sources);
+  EXPECT_EQ(sampler.cpu_seconds(), 0);
+  double seen = 0;
+  const MonotonicTime begin = MonotonicClock::now();
+  const std::array self = {getpid()};
+  (void)sampler.poll(begin, self);
+  while (sampler.probe() && MonotonicClock::now() - begin < kPatience) {
+    const double now = sampler.cpu_seconds();
+    EXPECT_GE(now, seen);
+    seen = now;
+    std::this_thread::sleep_for(10ms);
+    (void)sampler.poll(MonotonicClock::now(), self);
+  }
+  EXPECT_GT(seen, 0.01);
+  EXPECT_GE(sampler.cpu_seconds(), seen);
+  while (!sampler.probe() && MonotonicClock::now() - begin < kPatience) {
+    // A later time lets it start the next one, which it does not before the last was reaped.
+    (void)sampler.poll(MonotonicClock::now() + 1min, self);
+    EXPECT_GE(sampler.cpu_seconds(), seen);
+    std::this_thread::sleep_for(10ms);
+  }
+  EXPECT_TRUE(sampler.probe());
+}
+
 TEST_F(GpuProbe, LeavesNoProcessAndNoDescriptorBehind) {
   const std::array self = {getpid()};
   const auto descriptors = [] {

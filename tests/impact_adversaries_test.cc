@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "busy_trainer.h"
+#include "fake_gpu.h"
 #include "guard/calibrated_load.h"
 #include "guard/impact_certificate.h"
 #include "guard/training_governor.h"
@@ -36,11 +37,11 @@ class BesideTraining : public testing::Test {
     guard::Enforcement enforcement = guard::Enforcement::Enabled;
   };
 
-  void ask_for(const Row& row, std::chrono::nanoseconds length) {
+  void ask_for(const Row& row, std::chrono::nanoseconds length, const os::GpuSources& gpu = {}) {
     governor_.watch(trainer_.reader());
     guard::EvaluationPerformanceManager manager(
         loop_.get_executor(), {.max_concurrent = 1, .timeout = 4s, .memory = megabytes(200)}, {},
-        runs_.slots(), {.pressure = {}, .gpu = {}, .training = &governor_});
+        runs_.slots(), {.pressure = {}, .gpu = gpu, .training = &governor_});
     asio::steady_timer end(loop_, length);
     end.async_wait([this](const boost::system::error_code&) {
       over_ = true;
@@ -154,6 +155,14 @@ TEST_F(BesideTraining, TheLoadOfThePositiveControlShowsInTheProgress) {
   }
   EXPECT_LT(beside, 0.85 * alone);
   EXPECT_GT(load.cpu_seconds(), 0.1);
+}
+
+/// A driver that keeps the probe busy costs the training its time as an evaluation does.
+TEST_F(BesideTraining, WhatTheProbeOfGpusUsesIsCharged) {
+  const FakeGpu gpu;
+  ask_for({.adversary = "spin"}, 6s, gpu.sources("spin_init"));
+  EXPECT_GT(estimate_.watching_s, 0.5)
+      << to_text(guard::ImpactCertificate{.limit = kLimit, .impact = estimate_});
 }
 
 TEST_F(BesideTraining, ARunWithoutEnforcementIsChargedAndProvesNothing) {

@@ -36,6 +36,7 @@ class Program {
 
   /// Waits for its end; nothing where it still runs after `limit`.
   [[nodiscard]] std::optional<os::ExitStatus> wait(std::chrono::seconds limit);
+  [[nodiscard]] int pid() const { return child_->pid(); }
   void signal(int number) const { child_->signal(number); }
   [[nodiscard]] std::string out() const;  // stdout so far
   [[nodiscard]] std::string err() const;  // stderr so far

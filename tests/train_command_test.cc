@@ -131,6 +131,29 @@ TEST_F(Train, EvaluatesAtEveryDueStepThroughTheSafeguards) {
   expect_nothing_left();
 }
 
+/// What the training may lose is spent by its supervisor, however the guard comes to the learner.
+TEST_F(Train, AGuardWithABudgetOfItsOwnIsRejectedBesideALearnerThatIsEvaluated) {
+  Program program = train({"--set", "training.total_steps=1000000"});
+  ASSERT_TRUE(wait_until(
+      [this] { return fs::exists(run_ / "run.db") && learner() > 0 && !updates_since(-1).empty(); },
+      kLimit));
+  const std::string pid = std::to_string(learner());
+  for (const std::string& training : {pid, "/proc/" + pid + "/fd/4"}) {  // 4: its step clock
+    Program guarded("keisei", {"guard", "--training", training, "--impact", "5%", "--", "true"},
+                    directory_.path());
+    const auto status = guarded.wait(20s);
+    ASSERT_TRUE(status) << training;
+    EXPECT_EQ(status->code, 125);
+    EXPECT_NE(guarded.err().find("Rejected: `keisei train` (process " +
+                                 std::to_string(program.pid()) + ")"),
+              std::string::npos)
+        << guarded.err();
+  }
+  program.signal(SIGINT);
+  expect_success(program);
+  expect_nothing_left();
+}
+
 TEST_F(Train, FinishesBesideWorkersThatSpinLeakOrCrash) {
   for (const auto& [worker, outcome] : std::vector<std::pair<std::string, std::string>>{
            {"spin", "TimedOut"}, {"leak", "OverMemory"}, {"crash", "Crashed"}}) {

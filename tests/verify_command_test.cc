@@ -3,17 +3,26 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "guard/doctor_host.h"
+#include "guard/training_trial.h"
 #include "guard/verify_host.h"
 #include "guard/verify_impact.h"
 #include "os/child.h"
+#include "os/procfs.h"
 #include "os/program.h"
 
 namespace keisei {
@@ -102,6 +111,125 @@ TEST(VerifyHost, ProvesThatATrainingLosesLessThanMayBeLost) {
   EXPECT_THAT(finding.proof, testing::AnyOf(Proof::Proven, Proof::NotRun)) << finding.sentence;
   if (finding.proof == Proof::NotRun) {
     EXPECT_THAT(finding.sentence, HasSubstr("kept this host busy"));
+  }
+}
+
+constexpr int kNoted = 42;      // the trial says that it was interrupted
+constexpr int kByDefault = 44;  // there was no trial any more: the signal ended the process
+constexpr int kSwallowed = 43;  // it says that it was not, and nothing else happened
+
+/// A trial in a process of its own, which nothing but an interrupt ends before its time.
+class TrialInAProcess {
+ public:
+  explicit TrialInAProcess(const guard::TrialPlan& plan) : pid_(fork()) {
+    if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      _exit(run(plan));
+    }
+  }
+  ~TrialInAProcess() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+  }
+  TrialInAProcess(const TrialInAProcess&) = delete;
+  TrialInAProcess& operator=(const TrialInAProcess&) = delete;
+
+  /// False: it never came to that.
+  [[nodiscard]] bool wait_for_trees() const {
+    return wait([this] { return !os::children_of(pid_).empty(); });
+  }
+  [[nodiscard]] bool wait_for_the_end_of_trees() const {
+    return wait([this] { return os::children_of(pid_).empty(); });
+  }
+  [[nodiscard]] bool wait_for_evaluation() const {
+    return wait([this] { return evaluation_runs(); });
+  }
+  /// How it ended: kNoted, kByDefault, kSwallowed; 0: something is left.
+  int interrupt(int signal) {
+    kill(pid_, signal);
+    int status = 0;
+    waitpid(std::exchange(pid_, -1), &status, 0);
+    return WIFSIGNALED(status) && WTERMSIG(status) == signal ? kByDefault : WEXITSTATUS(status);
+  }
+
+ private:
+  static bool wait(const std::function<bool()>& done) {
+    const MonotonicTime begin = MonotonicClock::now();
+    while (!done()) {
+      if (MonotonicClock::now() - begin > 20s) {
+        return false;
+      }
+    }
+    return true;
+  }
+  /// By its name and the cookie, which ends with the number of the process that made it.
+  [[nodiscard]] bool evaluation_runs() const {
+    using namespace std::string_literals;
+    std::error_code gone;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc", gone)) {
+      const std::string line = os::read_proc((entry.path() / "cmdline").string()).value_or("");
+      if (line.find("keisei-attack\0spin\0"s) != std::string::npos &&
+          line.find("-" + std::to_string(pid_) + "\0"s) != std::string::npos) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  static int run(const guard::TrialPlan& plan) {
+    Result<guard::ProvingGround> ground = guard::ProvingGround::make({});
+    if (!ground) {
+      return 1;
+    }
+    const guard::TrialEvidence evidence = guard::try_training(*ground, plan);
+    if (ground->count_survivors() != 0 || !os::children_of(getpid()).empty() ||
+        ground->free_slots(1) != 1) {
+      return 0;
+    }
+    if (evidence.interrupted_by && evidence.interrupted_by == ground->interrupted_by() &&
+        !evidence.trouble.empty()) {
+      return kNoted;
+    }
+    std::this_thread::sleep_for(500ms);  // an interrupt that comes now ends it by default
+    return kSwallowed;
+  }
+
+  pid_t pid_;
+};
+
+constexpr guard::TrialPlan kLongTrial = {
+    .limit = 0.99, .always_slack = true, .warm_up = 50ms, .alone = 150ms, .beside = 20s};
+
+/// While the training starts and runs, and while it is asked for evaluations.
+TEST(TrainingTrial, IsEndedByAnInterruptAtAnyTimeFromItsFirstTreeOnAndLeavesNothing) {
+  for (int i = 0; i < 30; ++i) {
+    TrialInAProcess trial(kLongTrial);
+    ASSERT_TRUE(trial.wait_for_trees());
+    std::this_thread::sleep_for(i * 19ms);
+    EXPECT_EQ(trial.interrupt(i % 2 == 0 ? SIGINT : SIGTERM), kNoted) << i;
+  }
+}
+
+TEST(TrainingTrial, IsEndedByAnInterruptWhileAnEvaluationRunsBesideIt) {
+  for (const auto delay : {0ms, 1ms, 5ms, 30ms, 150ms}) {
+    TrialInAProcess trial(kLongTrial);
+    ASSERT_TRUE(trial.wait_for_evaluation());
+    std::this_thread::sleep_for(delay);
+    EXPECT_EQ(trial.interrupt(SIGINT), kNoted) << delay.count();
+  }
+}
+
+TEST(TrainingTrial, SwallowsNoInterruptThatComesWhenItsTreesAreGone) {
+  constexpr guard::TrialPlan kShort = {
+      .limit = 0.99, .always_slack = true, .warm_up = 10ms, .alone = 10ms, .beside = 10ms};
+  for (int i = 0; i < 40; ++i) {
+    TrialInAProcess trial(kShort);
+    ASSERT_TRUE(trial.wait_for_trees());
+    ASSERT_TRUE(trial.wait_for_the_end_of_trees());
+    std::this_thread::sleep_for(i * 10us);
+    EXPECT_THAT(trial.interrupt(SIGINT), testing::AnyOf(kNoted, kByDefault)) << i;
   }
 }
 

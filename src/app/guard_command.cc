@@ -84,10 +84,28 @@ asio::awaitable<void> forward_signals(SignalRoute& route) {
   }
 }
 
-asio::awaitable<void> run_once(guard::EvaluationPerformanceManager& manager,
-                               guard::GuardedCommand command, guard::RunControl& control,
-                               std::optional<guard::GuardedRun>& result) {
-  result = co_await manager.run_evaluation_with_safeguards(std::move(command), control);
+struct Run {
+  guard::EvaluationPerformanceManager& manager;
+  guard::RunControl& control;
+  GuardedTraining* training;  // may be null
+  std::optional<guard::GuardedRun> result;
+};
+
+/// The training's turn before the slot: whoever has a slot waits for no other guard.
+asio::awaitable<void> run_once(Run& run, guard::GuardedCommand command) {
+  const MonotonicTime asked = MonotonicClock::now();
+  if (run.training != nullptr) {
+    co_await run.training->take_turn();
+  }
+  const auto waited = MonotonicClock::now() - asked;
+  run.result = co_await run.manager.run_evaluation_with_safeguards(std::move(command), run.control);
+  run.result->record.queue_ms += milliseconds(waited);
+}
+
+/// That stderr takes nothing is no reason to forget how the command ended.
+void say(const std::string& message) {
+  const std::string line = "keisei guard: " + message + "\n";
+  (void)write_all(STDERR_FILENO, std::as_bytes(std::span(line)));
 }
 
 /// Null where the run ended well; a library's exception is ours to report, not to lose.
@@ -130,10 +148,12 @@ Result<Answer> run_guarded(const GuardOptions& options, Surroundings surrounding
   asio::io_context loop(1);
   asio::posix::stream_descriptor signals(loop, signal_fd.release());
   guard::RunControl control;
-  std::optional<GuardedTraining> training;
+  std::unique_ptr<GuardedTraining> training;
   if (surroundings.training) {
-    training.emplace(loop.get_executor(), std::move(*surroundings.training),
-                     surroundings.impact_limit, control);
+    KEISEI_TRY(watched,
+               GuardedTraining::watch(loop.get_executor(), std::move(*surroundings.training),
+                                      {.limit = surroundings.impact_limit, .say = say}, control));
+    training = std::move(watched);
   }
   guard::EvaluationPerformanceSLA sla;
   sla.training_impact_percent =
@@ -153,19 +173,19 @@ Result<Answer> run_guarded(const GuardOptions& options, Surroundings surrounding
                     .manager = manager,
                     .job = job,
                     .cancelled_by = std::nullopt};
-  std::optional<guard::GuardedRun> result;
+  Run run{.manager = manager, .control = control, .training = training.get(), .result = {}};
   std::exception_ptr error;
   asio::co_spawn(loop, forward_signals(route), asio::detached);
-  asio::co_spawn(loop, run_once(manager, std::move(command), control, result),
-                 Completion{signals, error, training ? &*training : nullptr});
+  asio::co_spawn(loop, run_once(run, std::move(command)),
+                 Completion{signals, error, training.get()});
   loop.run();
   if (job) {
-    job->finish(!error && ended_by_itself(result->record));
+    job->finish(!error && ended_by_itself(run.result->record));
   }
   if (error) {
     std::rethrow_exception(error);
   }
-  return Answer{.record = std::move(result->record), .cancelled_by = route.cancelled_by};
+  return Answer{.record = std::move(run.result->record), .cancelled_by = route.cancelled_by};
 }
 
 int exit_code(const Answer& answer) {
@@ -198,12 +218,6 @@ int exit_code(const Answer& answer) {
       return kGuardFailed;
   }
   return kGuardFailed;
-}
-
-/// That stderr takes nothing is no reason to forget how the command ended.
-void say(const std::string& message) {
-  const std::string line = "keisei guard: " + message + "\n";
-  (void)write_all(STDERR_FILENO, std::as_bytes(std::span(line)));
 }
 
 /// A command that ended by itself says what it has to say itself.

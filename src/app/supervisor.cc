@@ -27,6 +27,7 @@
 #include "guard/impact_certificate.h"
 #include "guard/performance_manager.h"
 #include "guard/training_governor.h"
+#include "guard/training_turn.h"
 #include "telemetry/step_clock.h"
 
 namespace keisei::app {
@@ -141,11 +142,26 @@ class Supervisor {
                     hello.record.step, hello.record.net));
     heartbeat_ = {};
     clock_.reset();
+    claim(hello.record.pid);
     const Result<void> attached = hello.step_clock ? attach_clock(std::move(hello.step_clock))
                                                    : fail("the learner has no step clock");
     if (!attached) {
       lose_clock(attached.error());
       governor_->watch_without_progress(hello.record.pid);
+    }
+  }
+  /// What this training may lose is spent here: no `keisei guard --training` spends it as well.
+  void claim(pid_t learner) {
+    if (!options_.evaluation.enabled) {
+      return;
+    }
+    claim_.reset();
+    if (auto claimed = guard::mark_supervised(learner); claimed) {
+      claim_ = std::move(*claimed);
+    } else {
+      event(telemetry::LogLevel::Warning, "not_claimed",
+            "a `keisei guard` beside this learner is not told of its evaluations: " +
+                claimed.error().message);
     }
   }
   /// Two readers: the heart is looked at on its own, however the governor fares.
@@ -379,6 +395,7 @@ class Supervisor {
   static constexpr std::chrono::milliseconds kHeartInterval{100};
   std::optional<telemetry::StepClockReader> clock_;
   guard::HeartbeatJudge heartbeat_;
+  UniqueFd claim_;                       // on the learner
   std::vector<telemetry::Notice> held_;  // while the learner is silent
 
   ProgressState progress_;

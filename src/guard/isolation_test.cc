@@ -21,7 +21,7 @@ constexpr std::int64_t kFewestBlocks = 2;
 
 Isolation isolation_of(const TrialEvidence& evidence) {
   if (!evidence.trouble.empty()) {
-    return {std::nullopt, "not tested: " + evidence.trouble, evidence.interrupted};
+    return {std::nullopt, "not tested: " + evidence.trouble, evidence.interrupted_by.has_value()};
   }
   const ImpactEstimate& impact = evidence.impact;
   if (impact.blocks < kFewestBlocks) {

@@ -103,7 +103,11 @@ class EvaluationPerformanceManager::Impl {
                                          .directory = std::move(slots_directory)}),
         gpu_(std::move(host.gpu)),
         pressure_(std::move(host.pressure)),
-        training_(host.training) {}
+        training_(host.training) {
+    if (training_ != nullptr) {
+      gpu_probe_.emplace(*training_, [this] { return gpu_.cpu_seconds(); });
+    }
+  }
 
   asio::awaitable<GuardedRun> run(GuardedCommand command, RunControl& control) {
     KEISEI_CHECK(!command.argv.empty(), "a guarded run needs a command");
@@ -215,6 +219,7 @@ class EvaluationPerformanceManager::Impl {
   const CgroupRoom cgroups_ = enter_cgroup();
   PressureWatch pressure_;
   TrainingGovernor* const training_;
+  std::optional<TrainingGovernor::Helpers> gpu_probe_;  // with training_
   Background background_;  // last: what it has begun ends before the rest goes
 };
 

@@ -42,6 +42,8 @@ class ProvingGround {
   /// share the slots. Blocks until all have ended. SIGINT and SIGTERM cancel them.
   [[nodiscard]] std::vector<GuardedRun> run(std::vector<GuardedCommand> commands,
                                             const EvaluationLimits& limits);
+  /// Of what runs on it without run().
+  void note_interrupt(int signal) { interrupted_by_ = interrupted_by_.value_or(signal); }
   /// The signal that asked for the end, if one did.
   [[nodiscard]] std::optional<int> interrupted_by() const { return interrupted_by_; }
 

@@ -1,7 +1,6 @@
 #include "guard/trainer_family.h"
 
 #include <fmt/format.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,16 +17,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kBetweenLooks = 1s;
 constexpr std::size_t kMostMembers = 64;  // a system call each at every look of the governor
-
-/// By the scheduler's own account, to the nanosecond: /proc counts in ticks of 10 ms.
-std::optional<double> cpu_seconds_of(pid_t pid) {
-  clockid_t clock{};
-  timespec time{};
-  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) {
-    return std::nullopt;
-  }
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
 
 std::optional<std::uint64_t> start_of(pid_t pid) {
   const auto text = os::read_proc(fmt::format("/proc/{}/stat", pid));
@@ -49,7 +38,7 @@ TrainerFamily::TrainerFamily(Roots roots) : roots_(roots) {
 
 void TrainerFamily::add(pid_t pid) {
   const std::optional<std::uint64_t> start = start_of(pid);
-  const std::optional<double> cpu = cpu_seconds_of(pid);
+  const std::optional<double> cpu = os::cpu_seconds_of(pid);
   if (start && cpu) {
     members_.push_back({.pid = pid, .start_ticks = *start, .last = *cpu});
   }
@@ -80,7 +69,7 @@ void TrainerFamily::look_around() {
 
 double TrainerFamily::cpu_seconds(MonotonicTime now) {
   for (Member& member : members_) {
-    if (const std::optional<double> cpu = cpu_seconds_of(member.pid)) {
+    if (const std::optional<double> cpu = os::cpu_seconds_of(member.pid)) {
       used_ += std::max(0.0, *cpu - member.last);
       member.last = *cpu;
     }

@@ -77,10 +77,10 @@ TrainingGovernor::TrainingGovernor(const boost::asio::any_io_executor& executor,
 
 TrainingGovernor::~TrainingGovernor() { *alive_ = false; }
 
-void TrainingGovernor::begin_watching(pid_t trainer) {
+void TrainingGovernor::begin_watching(std::optional<pid_t> trainer) {
   trainer_.reset();
-  if (trainer != ::getpid()) {
-    trainer_.emplace(TrainerFamily::Roots{.trainer = trainer, .guard = ::getpid()});
+  if (trainer && *trainer != ::getpid()) {
+    trainer_.emplace(TrainerFamily::Roots{.trainer = *trainer, .guard = ::getpid()});
   }
   released_ = false;
   watching_ = true;
@@ -90,11 +90,13 @@ void TrainingGovernor::begin_watching(pid_t trainer) {
 void TrainingGovernor::watch(telemetry::StepClockReader clock, std::optional<pid_t> process) {
   const pid_t trainer = process.value_or(clock.writer_pid());
   clock_ = std::move(clock);
+  unproven_because_.clear();
   begin_watching(trainer);
 }
 
-void TrainingGovernor::watch_without_progress(pid_t trainer) {
+void TrainingGovernor::watch_without_progress(std::optional<pid_t> trainer, std::string why) {
   clock_.reset();
+  unproven_because_ = std::move(why);
   begin_watching(trainer);
 }
 
@@ -223,16 +225,18 @@ void TrainingGovernor::read_cpu(ImpactObservation& seen) {
   const double own = own_cpu();
   const double load = load_.cpu_seconds();
   const double process = own_process_seconds();
+  const double helpers = helpers_cpu_ + (helpers_ ? helpers_() : 0);
   seen.own_cpu = own + load;
   const bool at_work = !trees_.empty() || starting_ > 0 || seen.unpaced || seen.now < busy_until_;
-  watching_account_.take({.process = process, .load = load, .looks = looks_cpu_},
-                         std::exchange(was_at_work_, at_work) || at_work);
+  watching_account_.take(
+      {.process = process, .load = load, .looks = looks_cpu_, .helpers = helpers},
+      std::exchange(was_at_work_, at_work) || at_work);
   seen.watching_cpu = watching_account_.used();
   const std::optional<double> busy =
       os::parse_busy_seconds(read_start(machine_.get()), ticks_per_second());
   if (busy && trainer_) {
     seen.trainer_cpu = trainer_->cpu_seconds(seen.now);
-    seen.others_cpu = *busy - own - process - seen.trainer_cpu;
+    seen.others_cpu = *busy - own - process - helpers - seen.trainer_cpu;
   }
 }
 
@@ -356,7 +360,11 @@ void TrainingGovernor::schedule(MonotonicTime at) {
 }
 
 ImpactEstimate TrainingGovernor::estimate() const {
-  return controller_.estimate(MonotonicClock::now());
+  ImpactEstimate estimate = controller_.estimate(MonotonicClock::now());
+  if (!unproven_because_.empty() && estimate.verdict == ImpactVerdict::Unproven) {
+    estimate.reason = unproven_because_;
+  }
+  return estimate;
 }
 
 }  // namespace keisei::guard

@@ -70,8 +70,9 @@ class TrainingGovernor {
   /// the clock does not name it (it was made by us: then nobody's CPU time tells that others
   /// disturb it).
   void watch(telemetry::StepClockReader clock, std::optional<pid_t> process = {});
-  /// The same of a training that reports none: evaluations get what the time alone covers.
-  void watch_without_progress(pid_t trainer);
+  /// The same of a training that reports none, or whose process is not known (`why`: the reason
+  /// that every estimate gets): evaluations get what the time alone covers.
+  void watch_without_progress(std::optional<pid_t> trainer, std::string why = {});
   /// It cannot be read: evaluations get what the time alone covers.
   void lose_clock() { clock_.reset(); }
   /// The training has ended: there is nothing to protect any more, and evaluations run freely.
@@ -137,6 +138,22 @@ class TrainingGovernor {
     PacedTree* tree_ = nullptr;
   };
 
+  /// Processes that watch evaluations for the supervisor and are no evaluation: what they use is
+  /// charged, and no disturbance by others. While it lives; one at a time.
+  class Helpers : public Hold {
+   public:
+    /// `cpu_seconds`: of all of them so far, those that have ended included.
+    Helpers(TrainingGovernor& governor, std::function<double()> cpu_seconds) : Hold(governor) {
+      governor.helpers_ = std::move(cpu_seconds);
+    }
+    ~Helpers() {
+      if (governor() != nullptr) {
+        governor()->helpers_cpu_ += governor()->helpers_();
+        governor()->helpers_ = {};
+      }
+    }
+  };
+
   /// Whether one may start now, and as what; Deferred with the reason otherwise. One starts when
   /// the credit covers what it may cost, one after the other, so that it need not stand still
   /// half-way. Asked by whoever has all else that it needs.
@@ -161,7 +178,7 @@ class TrainingGovernor {
   void detach(PacedTree& tree);
   void mark_stopped(MonotonicTime now);
   void take_frames();
-  void begin_watching(pid_t trainer);
+  void begin_watching(std::optional<pid_t> trainer);
   void make_ready(MonotonicTime now);
   [[nodiscard]] double needed_credit() const;
   [[nodiscard]] ServiceLevel affordable_level() const;
@@ -194,9 +211,12 @@ class TrainingGovernor {
   int unpaced_ = 0;
   bool was_unpaced_ = false;  // since the last look
   WatchingAccount watching_account_;
+  std::function<double()> helpers_;
+  double helpers_cpu_ = 0;    // of those that are gone
   double looks_cpu_ = 0;      // CPU seconds of look()
   MonotonicTime busy_until_;  // with what an evaluation has left to do
   bool was_at_work_ = false;
+  std::string unproven_because_;
   bool watching_ = false;
   bool released_ = false;
   bool looking_ = false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "guard/proving_ground.h"
@@ -26,15 +27,17 @@ struct TrialEvidence {
   ImpactEstimate impact = {};
   int ended = 0;  ///< evaluations
   int frames = 0;
-  bool interrupted = false;  ///< by SIGINT or SIGTERM
-  std::string trouble = {};  ///< why it could not be tried; empty: it was
+  std::optional<int> interrupted_by = {};  ///< SIGINT or SIGTERM
+  std::string trouble = {};                ///< why it could not be tried; empty: it was
 
   /// Of the frames, those in which other processes used the processors more or less than usual.
   [[nodiscard]] double disturbed() const;
   [[nodiscard]] double loss() const { return rate_before > 0 ? 1 - rate_beside / rate_before : 0; }
 };
 
-/// Blocks until all of it is over. SIGINT and SIGTERM end it early.
+/// Blocks until all of it is over. SIGINT and SIGTERM end it early, and are noted on the ground
+/// too; none that arrives before this returns is lost, and afterwards they do what they did by
+/// default.
 [[nodiscard]] TrialEvidence try_training(ProvingGround& ground, const TrialPlan& plan);
 
 }  // namespace keisei::guard

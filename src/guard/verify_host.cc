@@ -168,7 +168,11 @@ Result<VerifyReport> verify_host(const VerifyOptions& options,
     }
     note(std::move(row));
   }
-  note(impact_row(ground, options));
+  VerifyRow impact = impact_row(ground, options);
+  report.interrupted_by = ground.interrupted_by();
+  if (!report.interrupted_by) {
+    note(std::move(impact));
+  }
   return report;
 }
 

@@ -20,5 +20,14 @@ TEST(WatchingAccount, IsTheGovernorsLooksWhileNoneIs) {
   EXPECT_DOUBLE_EQ(account.used(), 0.25);
 }
 
+TEST(WatchingAccount, HasItsHelpersWhetherEvaluationsAreAtWorkOrNot) {
+  WatchingAccount account;
+  account.take({.process = 5, .load = 1, .looks = 0.5, .helpers = 2}, true);
+  account.take({.process = 6, .load = 1, .looks = 0.5, .helpers = 2.5}, true);
+  EXPECT_DOUBLE_EQ(account.used(), 1.5);
+  account.take({.process = 9, .load = 1, .looks = 0.75, .helpers = 3}, false);
+  EXPECT_DOUBLE_EQ(account.used(), 2.25);
+}
+
 }  // namespace
 }  // namespace keisei::guard

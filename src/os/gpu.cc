@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 
 #include "os/drm.h"
 #include "os/gpu_probe.h"
+#include "os/procfs.h"
 #include "os/program.h"
 #include "os/spawn.h"
 
@@ -41,6 +43,13 @@ std::string absolute_entries(std::string_view path) {
     }
   }
   return kept;
+}
+
+double seconds_of(const rusage& usage) {
+  const auto to_seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return to_seconds(usage.ru_utime) + to_seconds(usage.ru_stime);
 }
 
 std::string describe(const GpuDevice& device) {
@@ -101,6 +110,17 @@ const std::optional<GpuReading>& GpuSampler::poll(MonotonicTime now, std::span<c
 
 std::optional<pid_t> GpuSampler::probe() const {
   return probe_ ? std::optional(probe_->pid) : std::nullopt;
+}
+
+double GpuSampler::cpu_seconds() {
+  double sum = ended_cpu_;
+  for (std::optional<Probe>* probe : {&probe_, &dying_}) {
+    if (*probe) {
+      (*probe)->cpu = std::max((*probe)->cpu, cpu_seconds_of((*probe)->pid).value_or(0));
+      sum += (*probe)->cpu;
+    }
+  }
+  return sum;
 }
 
 bool GpuSampler::anything_there() const {
@@ -233,7 +253,9 @@ void GpuSampler::retire() {
 }
 
 bool GpuSampler::previous_is_gone() {
-  if (dying_ && waitpid(dying_->pid, nullptr, WNOHANG) != 0) {
+  rusage usage = {};
+  if (dying_ && wait4(dying_->pid, nullptr, WNOHANG, &usage) != 0) {
+    ended_cpu_ += std::max(dying_->cpu, seconds_of(usage));
     dying_.reset();
   }
   return !dying_;

@@ -52,6 +52,9 @@ class GpuSampler {
   /// `period`. The newest reading; nothing where there is no GPU and before the first answer.
   const std::optional<GpuReading>& poll(MonotonicTime now, std::span<const pid_t> pids);
 
+  /// Of all probes so far, those that have ended included. Never falls.
+  [[nodiscard]] double cpu_seconds();
+
   /// What the last answer or failure had to say; for people.
   [[nodiscard]] const std::string& note() const { return note_; }
   [[nodiscard]] bool absent() const { return absent_; }
@@ -64,6 +67,7 @@ class GpuSampler {
     UniqueFd pidfd;
     UniqueFd socket;
     int answers = 0;
+    double cpu = 0;  // seconds, when last looked at
   };
   [[nodiscard]] bool anything_there() const;
   [[nodiscard]] Result<Probe> start() const;
@@ -82,7 +86,8 @@ class GpuSampler {
   std::optional<MonotonicTime> asked_at_;  // set while an answer is due
   MonotonicTime next_question_{};
   MonotonicTime next_start_{};
-  int failures_ = 0;  // in a row
+  int failures_ = 0;      // in a row
+  double ended_cpu_ = 0;  // of probes that are gone
   bool absent_ = false;
   std::optional<GpuReading> latest_;
   std::string note_;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -210,6 +211,24 @@ std::vector<Mapping> parse_smaps(std::string_view text) {
   return mappings;
 }
 
+std::vector<MappedRange> parse_maps(std::string_view text) {
+  std::vector<MappedRange> ranges;
+  while (!text.empty()) {
+    std::string_view line = next_line(text);
+    const std::optional<Mapping> head = parse_mapping_head(line);
+    if (!head) {
+      continue;
+    }
+    MappedRange range{.file = head->file};
+    const std::string_view addresses = next_word(line);
+    std::from_chars(addresses.data(), addresses.data() + addresses.size(), range.begin, 16);
+    const std::string_view permissions = next_word(line);
+    range.writes_through = permissions[1] == 'w' && permissions[3] == 's';
+    ranges.push_back(range);
+  }
+  return ranges;
+}
+
 std::optional<double> parse_busy_seconds(std::string_view text, double ticks_per_second) {
   constexpr std::array<bool, 8> kBusy = {true, true, true, false, false, true, true, true};
   std::string_view line = next_line(text);
@@ -230,6 +249,15 @@ std::optional<double> parse_busy_seconds(std::string_view text, double ticks_per
 std::optional<Bytes> parse_mem_total(std::string_view text) {
   const auto total = value_of(next_line(text), "MemTotal");
   return total ? std::optional(Bytes{*total * 1024}) : std::nullopt;
+}
+
+std::optional<double> cpu_seconds_of(pid_t pid) {
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) {
+    return std::nullopt;
+  }
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 std::optional<std::string> read_proc(const std::string& path) {

@@ -79,6 +79,14 @@ struct Mapping {
 };
 [[nodiscard]] std::vector<Mapping> parse_smaps(std::string_view text);
 
+/// One line of /proc/PID/maps.
+struct MappedRange {
+  std::uint64_t begin = 0;      ///< its first address
+  FileId file = {};             ///< all zero: anonymous
+  bool writes_through = false;  ///< shared and writable: a store into it changes the file
+};
+[[nodiscard]] std::vector<MappedRange> parse_maps(std::string_view text);
+
 /// The first line of /proc/stat: processor time of the machine since its start that was neither
 /// idle nor spent waiting for a disk, time stolen by its host included.
 [[nodiscard]] std::optional<double> parse_busy_seconds(std::string_view text,
@@ -90,6 +98,10 @@ struct Mapping {
 /// The living children of all threads of a process (/proc/PID/task/*/children); none where it is
 /// gone, or where the kernel does not tell.
 [[nodiscard]] std::vector<pid_t> children_of(pid_t pid);
+
+/// CPU seconds of a process, by the scheduler's own account, to the nanosecond: /proc counts in
+/// ticks of 10 ms. Nothing where it is gone.
+[[nodiscard]] std::optional<double> cpu_seconds_of(pid_t pid);
 
 /// All of a file under /proc; nothing where it is gone or unreadable.
 [[nodiscard]] std::optional<std::string> read_proc(const std::string& path);

@@ -70,6 +70,22 @@ TEST(Procfs, CountsWhatTheMachineDidButIdleAndWait) {
   EXPECT_EQ(parse_busy_seconds("", 100), std::nullopt);
 }
 
+TEST(Procfs, ReadsWhoWritesThroughAMapping) {
+  const auto ranges = parse_maps(
+      "7f00-7f10 rw-s 00000000 00:01 1234                       /memfd:keisei (deleted)\n"
+      "8000-8100 rw-p 00000000 08:01 77 \nno line\n"
+      "9000-9100 r--s 00001000 08:01 77                         /tmp/a file");
+  ASSERT_EQ(ranges.size(), 3U);
+  EXPECT_EQ(ranges[0].begin, 0x7f00U);
+  EXPECT_EQ(ranges[0].file, (FileId{.device = makedev(0, 1), .inode = 1234}));
+  EXPECT_TRUE(ranges[0].writes_through);
+  EXPECT_EQ(ranges[1].file, (FileId{.device = makedev(8, 1), .inode = 77}));
+  EXPECT_FALSE(ranges[1].writes_through);
+  EXPECT_EQ(ranges[2].begin, 0x9000U);
+  EXPECT_FALSE(ranges[2].writes_through);
+  EXPECT_TRUE(parse_maps("").empty());
+}
+
 TEST(Procfs, TellsSharedMemoryFromFilesInSmaps) {
   const auto mappings = parse_smaps(
       "7f00-7f10 rw-s 00000000 00:01 1234                       /memfd:keisei (deleted)\n"

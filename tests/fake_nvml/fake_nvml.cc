@@ -3,8 +3,8 @@
 //   answers_N, later_N        each process that is meant uses N %; «later» hangs after two answers
 //   not_found, not_supported  as the driver answers for processes
 //   busy_N                    the device is used N %; the driver does not say by whom
-//   error_CALL, hang_CALL, crash_CALL, exit_CALL    CALL: load, init, count, handle, utilization,
-//                                                   processes
+//   error_CALL, hang_CALL, spin_CALL, crash_CALL, exit_CALL    CALL: load, init, count, handle,
+//                                                              utilization, processes
 //   lie_over, lie_negative, lie_strangers, lie_count, lie_more, lie_empty, lie_time, lie_devices,
 //   lie_busy, lie_memory      as said below
 //   noise                     answers_30, and prints
@@ -94,6 +94,11 @@ int misbehave(const std::string& call) {
     sigprocmask(SIG_BLOCK, &all, nullptr);
     while (true) {
       pause();
+    }
+  }
+  if (is("spin_" + call)) {
+    while (true) {
+      asm volatile("");
     }
   }
   if (is("crash_" + call)) {
