@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <string_view>
+#include <thread>
 #include <utility>
 
 #include "guard/progress_writer.h"
@@ -33,6 +35,13 @@ std::optional<pid_t> as_pid(const std::string& text) {
   return whole && pid > 0 ? std::optional(pid) : std::nullopt;
 }
 
+tl::unexpected<Error> not_there(const std::string& training, pid_t pid, std::string_view why) {
+  return usage_error(
+      "--training '{}': its process {} {}; start the training first, and name it or the progress "
+      "file that it writes",
+      training, pid, why);
+}
+
 /// The directory before the other: where both can be used afterwards they are of one process, also
 /// where its number is given anew meanwhile.
 Result<TrainingSource> open_process(const std::string& training, pid_t pid) {
@@ -41,10 +50,7 @@ Result<TrainingSource> open_process(const std::string& training, pid_t pid) {
   source.directory.reset(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   source.process.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!source.process) {
-    return usage_error(
-        "--training '{}': its process {} {}; start the training first, and name it or the progress "
-        "file that it writes",
-        training, pid, errno == ESRCH ? "is not running" : ::strerror(errno));
+    return not_there(training, pid, errno == ESRCH ? "is not running" : ::strerror(errno));
   }
   return source;
 }
@@ -53,9 +59,19 @@ Result<telemetry::StepClockReader> reader_of(const UniqueFd& file) {
   return telemetry::StepClockReader::attach(UniqueFd(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0)));
 }
 
+/// A writer that was put aside in the midst of a tick shows nothing until it goes on.
 bool advances(telemetry::StepClockReader& clock) {
-  const Result<telemetry::StepClockReading> reading = clock.read();
+  Result<telemetry::StepClockReading> reading = clock.read();
+  for (int again = 0; again < 100 && reading && reading->ticks == 0; ++again) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    reading = clock.read();
+  }
   return reading && reading->ticks > 0 && MonotonicClock::now() - reading->time < kStale;
+}
+
+bool has_ended(const UniqueFd& process) {
+  pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&ended, 1, 0) == 1;
 }
 
 /// Empty where it is the writer.
@@ -84,6 +100,9 @@ Result<TrainingSource> open_writer(const std::string& training, const UniqueFd& 
             : "which is not running: of a trainer in a container, run the guard in there";
   if (unknown.empty()) {
     return named;
+  }
+  if (named && has_ended(named->process)) {  // it had nothing mapped any more
+    return not_there(training, pid, "has just ended");
   }
   if (!advances(heart)) {
     return usage_error(
@@ -222,8 +241,7 @@ void GuardedTraining::stop() {
 
 /// Empty while it lives and trains.
 std::string GuardedTraining::why_lost() {
-  pollfd ended{.fd = source_.process.get(), .events = POLLIN, .revents = 0};
-  if (::poll(&ended, 1, 0) == 1) {
+  if (has_ended(source_.process)) {
     return fmt::format("the training (process {}) has ended", source_.pid);
   }
   if (!source_.heart) {
@@ -246,6 +264,9 @@ std::string GuardedTraining::why_lost() {
 }
 
 void GuardedTraining::look() {
+  if (turn_) {
+    turn_->hold();
+  }
   if (const std::string lost = why_lost(); !lost.empty()) {
     control_.cancel(guard::Outcome::TrainerLost, lost);
     return stop();

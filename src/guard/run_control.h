@@ -15,7 +15,7 @@ namespace keisei::guard {
 class RunControl {
  public:
   struct CancelRequest {
-    Outcome reason;  ///< Cancelled, TrainerLost, SupervisorLost or ImpactExceeded
+    Outcome reason;  ///< none that the run itself finds: Cancelled, TrainerLost, Rejected ...
     std::string cause;
   };
 

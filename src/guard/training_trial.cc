@@ -104,7 +104,7 @@ class TrainingTrial {
       if (thrown) {
         evidence_.trouble = "a library failed";
         end_all();
-        signals_.cancel();
+        stop_listening();
       }
     };
     watch_signals();
@@ -123,13 +123,20 @@ class TrainingTrial {
       if (!cancelled) {
         note_interrupt(evidence_, signal);
         end_all();
-        watch_signals();
+        if (listening_) {
+          watch_signals();
+        }
       }
     });
   }
+  /// Also when a signal has come and its handler, which nobody cancels any more, is still to run.
+  void stop_listening() {
+    listening_ = false;
+    signals_.cancel();
+  }
   void end_one() {
     if (--running_ == 0) {
-      signals_.cancel();
+      stop_listening();
     }
   }
   /// keisei-attack ends by itself soon after.
@@ -240,6 +247,7 @@ class TrainingTrial {
   TrialEvidence evidence_;
   bool over_ = false;
   int running_ = 1;  // the training and whoever asks for evaluations
+  bool listening_ = true;
 };
 
 }  // namespace

@@ -75,10 +75,12 @@ Result<TrainingTurn> TrainingTurn::of(const Training& training) {
     error = errno;
   }
   if (!process && !progress) {
-    return fail(
-        "whether another guard is beside this training cannot be told ({}): run the guard as the "
-        "training's user, or as root",
-        ::strerror(error));
+    return fail("whether another guard is beside this training cannot be told ({}): {}",
+                ::strerror(error),
+                error == EACCES || error == EPERM
+                    ? "run the guard as the training's user, or as root"
+                    : "the training has ended, or this kernel has no /proc/PID/clear_refs; then "
+                      "name the progress file");
   }
   return TrainingTurn(std::move(process), std::move(progress));
 }
@@ -92,10 +94,15 @@ Result<bool> TrainingTurn::take() {
                                                   : fail_errno("locking the progress file");
   }
   KEISEI_TRY(ours, take_in_order());
-  if (ours && progress_) {
-    (void)::flock(progress_.get(), LOCK_SH | LOCK_NB);  // a stranger's lock is no reason to wait
-  }
+  ours_ = ours;
+  hold();
   return ours;
+}
+
+void TrainingTurn::hold() {
+  if (ours_ && progress_ && !has_file_) {  // a stranger's lock is no reason to wait
+    has_file_ = ::flock(progress_.get(), LOCK_SH | LOCK_NB) == 0;
+  }
 }
 
 /// The tickets make the order, the turn itself makes that it is one: a ticket that was drawn while

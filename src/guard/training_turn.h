@@ -43,6 +43,9 @@ class TrainingTurn {
   /// True: it is ours until this object or the process goes. False: not yet; the first call takes a
   /// place in the queue. Fails where the kernel gives no locks.
   [[nodiscard]] Result<bool> take();
+  /// For the holder, now and then: a stranger who had the file when the turn came has gone perhaps,
+  /// and the next one has to wait.
+  void hold();
 
   /// The process whose turn it is, where that can be told; 0: one that is not seen from here.
   [[nodiscard]] std::optional<pid_t> holder() const;
@@ -59,6 +62,8 @@ class TrainingTurn {
   UniqueFd process_;   // clear_refs
   UniqueFd progress_;  // an open file description of our own
   std::optional<std::int64_t> ticket_;
+  bool ours_ = false;      // the turn of the process
+  bool has_file_ = false;  // and its progress file, shared
 };
 
 /// Says to every guard, while the descriptor is open and this process lives, that it evaluates
