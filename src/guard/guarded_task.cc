@@ -352,10 +352,10 @@ void GuardedTask::decide(MonotonicTime now, Ending ending) {
 }
 
 void GuardedTask::kill_all() {
+  jail_->kill_tree(monitor_->members());
   if (jail_->containment() != os::Containment::Sweep) {
     cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
   }
-  jail_->kill_tree(monitor_->members());
   lift_weight();
 }
 

@@ -33,6 +33,7 @@ TEST(Procfs, ReadsAStatWhoseNameHoldsParentheses) {
   EXPECT_DOUBLE_EQ(stat->cpu_seconds, 2.0);
   EXPECT_DOUBLE_EQ(stat->reaped_cpu_seconds, 0.5);
   EXPECT_EQ(stat->start_ticks, 987654U);
+  EXPECT_EQ(stat->resident_pages, 200);
 }
 
 TEST(Procfs, RefusesATruncatedStat) {
