@@ -1,6 +1,5 @@
 #include "guard/guarded_task.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -123,6 +122,7 @@ void GuardedTask::start() {
   } else if (context_.governor != nullptr) {
     attachment_.emplace(*context_.governor);
   }
+  hear_jail(facts_.admitted);  // what came while it was launched wakes nobody
   step();
 }
 
@@ -146,13 +146,16 @@ void GuardedTask::step() {
     return;
   }
   const MonotonicTime now = MonotonicClock::now();
-  hear_jail(now);
-  report_.read_available();
-  if (report_.overflowed()) {
-    decide(now, {Outcome::BadReport, fmt::format("its report is larger than {}",
-                                                 to_string(context_.command.report_limit))});
+  const WakeSet::Ready ready = wake_.ready();
+  if (ready.has(jail_->control_fd())) {
+    hear_jail(now);
   }
-  hear_caller(now);
+  if (ready.has(report_.fd())) {
+    hear_report(now);
+  }
+  if (ready.has(context_.control.event_fd())) {
+    hear_caller(now);
+  }
   if (now >= std::min(next_sample_, deadline())) {
     stderr_.read_available();
     if (!ending_) {
@@ -160,7 +163,11 @@ void GuardedTask::step() {
     }
     next_sample_ = next_sample(now);
   }
-  check_end(now);
+  if (ready.has(jail_->pidfd())) {
+    conclude(now);
+  } else {
+    check_end(now);
+  }
   if (!done_) {
     wake_.arm(next_wake());
   }
@@ -229,6 +236,14 @@ void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {
   };
   const auto closed = [&](const os::JailClosed&) { wake_.forget(jail_->control_fd()); };
   std::visit(Overloaded{setup_failed, exec_failed, main_exited, main_stopped, closed}, event);
+}
+
+void GuardedTask::hear_report(MonotonicTime now) {
+  report_.read_available();
+  if (report_.overflowed()) {
+    decide(now, {Outcome::BadReport, fmt::format("its report is larger than {}",
+                                                 to_string(context_.command.report_limit))});
+  }
 }
 
 void GuardedTask::hear_caller(MonotonicTime now) {
@@ -337,10 +352,10 @@ void GuardedTask::decide(MonotonicTime now, Ending ending) {
 }
 
 void GuardedTask::kill_all() {
+  jail_->kill_tree(monitor_->members());
   if (jail_->containment() != os::Containment::Sweep) {
     cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
   }
-  jail_->kill_tree(monitor_->members());
   lift_weight();
 }
 
@@ -358,25 +373,21 @@ void GuardedTask::begin_ending(MonotonicTime now) {
   }
 }
 
-bool GuardedTask::tree_gone() const {
-  pollfd gone = {.fd = jail_->pidfd(), .events = POLLIN, .revents = 0};
-  return ::poll(&gone, 1, 0) == 1;
+/// The tree is gone.
+void GuardedTask::conclude(MonotonicTime now) {
+  hear_jail(now);       // its last words
+  monitor_->account();  // of a dead init everybody may ask, and it has what its tree did
+  facts_.usage = jail_->reap();
+  if (facts_.decided) {
+    facts_.kill_ms = milliseconds(MonotonicClock::now() - ending_->since());
+  }
+  begin_ending(now);
+  report_.read_rest();
+  stderr_.read_rest();
+  be_done();
 }
 
 void GuardedTask::check_end(MonotonicTime now) {
-  if (tree_gone()) {
-    hear_jail(now);       // its last words
-    monitor_->account();  // of a dead init everybody may ask, and it has what its tree did
-    facts_.usage = jail_->reap();
-    if (facts_.decided) {
-      facts_.kill_ms = milliseconds(MonotonicClock::now() - ending_->since());
-    }
-    begin_ending(now);
-    report_.read_rest();
-    stderr_.read_rest();
-    be_done();
-    return;
-  }
   if (!ending_) {
     return;
   }

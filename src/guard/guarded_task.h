@@ -56,14 +56,15 @@ class GuardedTask final : public PacedTree {
   void start();
   void hear_jail(MonotonicTime now);
   void hear(const os::JailEvent& event, MonotonicTime now);
+  void hear_report(MonotonicTime now);
   void hear_caller(MonotonicTime now);
   void watch_scratch();
   void look(MonotonicTime now);
   void decide(MonotonicTime now, Ending ending);
   void begin_ending(MonotonicTime now);
-  [[nodiscard]] bool tree_gone() const;
   void give_tree_up();
   void kill_all();
+  void conclude(MonotonicTime now);
   void check_end(MonotonicTime now);
   void be_done();
   [[nodiscard]] bool paced_by_guard() const {

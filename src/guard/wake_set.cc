@@ -29,6 +29,20 @@ bool WakeSet::watch(int fd) {
 
 void WakeSet::forget(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
+WakeSet::Ready WakeSet::ready() const {
+  Ready ready;
+  std::array<epoll_event, std::tuple_size_v<decltype(ready.fds_)>> events;
+  const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+  for (int i = 0; i < count; ++i) {
+    ready.fds_[ready.count_++] = events[static_cast<std::size_t>(i)].data.fd;
+  }
+  return ready;
+}
+
+bool WakeSet::Ready::has(int fd) const {
+  return std::ranges::find(fds_.begin(), fds_.begin() + count_, fd) != fds_.begin() + count_;
+}
+
 void WakeSet::arm(MonotonicTime next) {
   // steady_clock is CLOCK_MONOTONIC. A new setting also takes back an expiry that nobody read.
   const auto since_boot = std::max(next.time_since_epoch(), std::chrono::nanoseconds(1));

@@ -15,7 +15,6 @@
 #include <filesystem>
 
 #include "base/check.h"
-#include "os/kill_members.h"
 #include "os/program.h"
 #include "os/spawn.h"
 
@@ -252,12 +251,15 @@ void Jail::kill_tree(std::span<const pid_t> members) {
     }
     return;
   }
+  release_.reset();
+  condemned_ = condemn(init_pid_, members);
+  if (!slack_ && worth_a_release(condemned_)) {
+    release_.emplace(condemned_);
+  }
   kill_init();  // first, so that it reports none of the deaths that follow
-  std::vector<UniqueFd> dying = kill_members(init_pid_, members);
+  kill_all(condemned_);
   if (slack_) {
     lift_weight(members);
-  } else if (!dying.empty()) {
-    releaser_ = std::jthread([dying = std::move(dying)] { release_memory(dying); });
   }
 }
 

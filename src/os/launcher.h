@@ -6,7 +6,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <variant>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "base/unique_fd.h"
 #include "base/units.h"
 #include "os/jail.h"
+#include "os/kill_members.h"
 #include "os/process.h"
 
 namespace keisei::os {
@@ -103,9 +103,10 @@ class Jail {
   /// Every process but the init.
   void signal_tree(int signal);
   /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: each is
-  /// killed by itself, a slack session has its weight lifted, and where the tree was at full weight
-  /// a thread of this object frees memory beside the dying. (It holds up dying ones of the idle
-  /// class: they get no processor to leave their locks with.)
+  /// killed by itself, a slack session has its weight lifted, and where a tree at full weight has
+  /// much memory a thread of this object frees it beside the dying; the kill waits for that thread
+  /// to run, 1 ms at most. (It holds up dying ones of the idle class: they get no processor to
+  /// leave their locks with.)
   void kill_tree(std::span<const pid_t> members);
   /// Last resort where kill_tree() did not help.
   void kill_init();
@@ -133,7 +134,8 @@ class Jail {
   JailHold hold_;
   bool slack_;
   std::deque<HeardMessage> early_;
-  std::jthread releaser_;  // of the memory, after kill_tree()
+  std::vector<Condemned> condemned_;      // since kill_tree()
+  std::optional<MemoryRelease> release_;  // of their memory; gone before they are
 };
 
 }  // namespace keisei::os

@@ -12,18 +12,15 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <memory>
+#include <span>
 #include <string_view>
 
 namespace keisei::os {
 namespace {
 
-constexpr std::size_t kMostKept = 64;  // descriptors; of processes beyond that, each look opens one
-
-struct CloseDirectory {
-  void operator()(DIR* directory) const { closedir(directory); }
-};
-using Directory = std::unique_ptr<DIR, CloseDirectory>;
+constexpr std::size_t kMostKept = 64;  // processes; of those beyond that, each look opens a file
+constexpr std::size_t kMostWhole = 8;  // of these, with three more files each
+constexpr std::size_t kRecord = 1024;  // bytes: «stat» and «io» have less
 
 std::optional<int> to_int(const char* name) {
   const std::string_view text(name);
@@ -39,10 +36,30 @@ bool host_can_swap() {
   return !swaps || std::ranges::count(*swaps, '\n') > 1;
 }
 
+/// What a file under /proc says now that is one record, so that one call reads it all.
+std::optional<std::string_view> read_record(const UniqueFd& file, std::span<char> buffer) {
+  const ssize_t got = pread(file.get(), buffer.data(), buffer.size(), 0);
+  return got > 0 ? std::optional(std::string_view(buffer.data(), static_cast<std::size_t>(got)))
+                 : std::nullopt;
+}
+
+/// The same of `file`, which stays open. A file of a process that was reaped says nothing more, and
+/// then `path` is asked.
+std::optional<std::string_view> read_kept(UniqueFd& file, const std::string& path,
+                                          std::span<char> buffer) {
+  if (file) {
+    if (const std::optional<std::string_view> text = read_record(file, buffer)) {
+      return text;
+    }
+  }
+  file = UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return file ? read_record(file, buffer) : std::nullopt;
+}
+
 std::optional<ProcessPages> read_pages(const UniqueFd& statm) {
-  std::array<char, 128> buffer{};
-  const ssize_t got = pread(statm.get(), buffer.data(), buffer.size(), 0);
-  return got > 0 ? parse_statm({buffer.data(), static_cast<std::size_t>(got)}) : std::nullopt;
+  std::array<char, 128> buffer;
+  const std::optional<std::string_view> text = read_record(statm, buffer);
+  return text ? parse_statm(*text) : std::nullopt;
 }
 
 std::string directory_of(pid_t pid) { return fmt::format("/proc/{}", pid); }
@@ -51,7 +68,7 @@ std::string directory_of(pid_t pid) { return fmt::format("/proc/{}", pid); }
 /// others: at one of those. Nothing where none is left.
 std::optional<std::string> thread_directory_of(pid_t pid) {
   const std::string tasks = directory_of(pid) + "/task";
-  const Directory directory(opendir(tasks.c_str()));
+  const OpenDirectory directory(opendir(tasks.c_str()));
   while (const dirent* entry = directory ? readdir(directory.get()) : nullptr) {
     const std::optional<int> thread = to_int(entry->d_name);
     if (thread && *thread != pid) {
@@ -82,6 +99,31 @@ std::optional<MemoryFile> memory_file(int directory, const char* entry, int& hid
                     .allocated = {status.st_blocks * 512}};
 }
 
+struct DescriptorTable {
+  int size = 0;
+  int hidden = 0;  // links that must not be read
+  std::vector<MemoryFile> files;
+};
+
+DescriptorTable read_table(DIR* directory) {
+  DescriptorTable table;
+  while (const dirent* entry = readdir(directory)) {
+    if (entry->d_name[0] == '.') {
+      continue;
+    }
+    ++table.size;
+    if (const std::optional<MemoryFile> file =
+            memory_file(dirfd(directory), entry->d_name, table.hidden)) {
+      table.files.push_back(*file);
+    }
+  }
+  return table;
+}
+
+bool hides(const DescriptorTable& table, const std::string& process) {
+  return table.hidden > 0 && !without_memory(process);
+}
+
 }  // namespace
 
 ProcfsView::ProcfsView(ProcessTable& table)
@@ -97,13 +139,30 @@ std::vector<pid_t> ProcfsView::descendants(pid_t root) {
     table_.forget(root_);
     kept_.clear();
     root_ = root;
+    keep(root);
     table_.watch(root);
   }
   return table_.descendants(root, MonotonicClock::now());
 }
 
+ProcfsView::Kept& ProcfsView::kept(pid_t pid, Kept& spare) {
+  const auto known = kept_.find(pid);
+  return known != kept_.end() ? known->second : spare;
+}
+
+void ProcfsView::keep(pid_t pid) {
+  const bool whole = kept_.size() < kMostWhole;
+  if (kept_.size() < kMostKept) {
+    kept_.try_emplace(pid).first->second.whole |= whole;
+  }
+}
+
 std::optional<ProcessStat> ProcfsView::stat(pid_t pid) {
-  const std::optional<std::string> text = read_proc(fmt::format("/proc/{}/stat", pid));
+  Kept spare;
+  Kept& known = kept(pid, spare);
+  std::array<char, kRecord> buffer;
+  const std::optional<std::string_view> text =
+      read_kept(known.whole ? known.stat : spare.stat, directory_of(pid) + "/stat", buffer);
   return text ? parse_stat(*text, ticks_per_second_) : std::nullopt;
 }
 
@@ -138,33 +197,38 @@ std::optional<ProcessMemory> ProcfsView::whole_memory(pid_t pid) {
 }
 
 std::optional<ProcessMemory> ProcfsView::memory(pid_t pid) {
+  keep(pid);
   Kept spare;
-  Kept& kept = kept_.size() < kMostKept || kept_.contains(pid) ? kept_[pid] : spare;
-  if (!kept.statm) {
-    kept.statm = UniqueFd(open((directory_of(pid) + "/statm").c_str(), O_RDONLY | O_CLOEXEC));
+  Kept& known = kept(pid, spare);
+  if (!known.statm) {
+    known.statm = UniqueFd(open((directory_of(pid) + "/statm").c_str(), O_RDONLY | O_CLOEXEC));
   }
-  const bool unreadable = !kept.statm && errno != ENOENT && errno != ESRCH;
-  const std::optional<ProcessPages> pages = read_pages(kept.statm);
+  const bool unreadable = !known.statm && errno != ENOENT && errno != ESRCH;
+  const std::optional<ProcessPages> pages = read_pages(known.statm);
   const bool without_pages = !pages || pages->resident == 0;  // or its first thread has ended
   if (without_pages && !unreadable && !living(pid)) {
     drop(pid);
     return std::nullopt;
   }
-  if (without_pages || can_swap_ || pages->shared != kept.shared_pages) {
+  if (without_pages || can_swap_ || pages->shared != known.shared_pages) {
     const std::optional<ProcessMemory> whole = whole_memory(pid);
     if (whole && pages) {
-      kept.last = *whole;
-      kept.shared_pages = pages->shared;
+      known.last = *whole;
+      known.shared_pages = pages->shared;
     }
     return whole;
   }
-  ProcessMemory memory = kept.last;
+  ProcessMemory memory = known.last;
   memory.anonymous = {(pages->resident - pages->shared) * page_bytes_};
   return memory;
 }
 
 std::optional<ProcessIo> ProcfsView::io(pid_t pid) {
-  const std::optional<std::string> text = read_proc(fmt::format("/proc/{}/io", pid));
+  Kept spare;
+  Kept& known = kept(pid, spare);
+  std::array<char, kRecord> buffer;
+  const std::optional<std::string_view> text =
+      read_kept(known.whole ? known.io : spare.io, directory_of(pid) + "/io", buffer);
   return text ? parse_io(*text) : std::nullopt;
 }
 
@@ -183,27 +247,33 @@ std::string ProcfsView::readable_directory(pid_t pid) {
 }
 
 std::optional<std::vector<MemoryFile>> ProcfsView::memory_files(pid_t pid) {
+  Kept spare;
+  Kept& known = kept(pid, spare);
+  if (known.descriptors) {
+    rewinddir(known.descriptors.get());
+    DescriptorTable table = read_table(known.descriptors.get());
+    if (table.size > 0) {
+      return hides(table, directory_of(pid)) ? std::nullopt : std::optional(std::move(table.files));
+    }
+    known.descriptors.reset();  // it has ended, or its first thread has
+  }
   const std::string process = readable_directory(pid);
-  const Directory directory(opendir((process + "/fd").c_str()));
-  std::vector<MemoryFile> files;
+  OpenDirectory directory(opendir((process + "/fd").c_str()));
   if (!directory) {
     const bool forbidden = errno == EACCES || errno == EPERM;
     if (forbidden && !without_memory(process)) {
       return std::nullopt;
     }
-    return files;  // gone in the meantime
+    return std::vector<MemoryFile>{};  // gone in the meantime
   }
-  int hidden = 0;
-  while (const dirent* entry = readdir(directory.get())) {
-    if (entry->d_name[0] == '.') {
-      continue;
-    }
-    if (const std::optional<MemoryFile> file =
-            memory_file(dirfd(directory.get()), entry->d_name, hidden)) {
-      files.push_back(*file);
-    }
+  DescriptorTable table = read_table(directory.get());
+  if (hides(table, process)) {
+    return std::nullopt;
   }
-  return hidden > 0 && !without_memory(process) ? std::nullopt : std::optional(files);
+  if (known.whole && table.size > 0 && process == directory_of(pid)) {
+    known.descriptors = std::move(directory);
+  }
+  return std::move(table.files);
 }
 
 std::vector<Mapping> ProcfsView::mappings(pid_t pid) {

@@ -92,7 +92,7 @@ std::optional<ProcessStat> parse_stat(std::string_view text, double ticks_per_se
   }
   const std::optional<pid_t> pid = to_number<pid_t>(text);
   text.remove_prefix(name_end + 1);
-  constexpr std::size_t kWords = 20;  // from field 3 (state) to field 22 (starttime)
+  constexpr std::size_t kWords = 22;  // from field 3 (state) to field 24 (rss)
   std::array<std::string_view, kWords> words;
   for (std::string_view& word : words) {
     word = next_word(text);
@@ -112,7 +112,8 @@ std::optional<ProcessStat> parse_stat(std::string_view text, double ticks_per_se
                      .threads = to_number<int>(words[20 - 3]).value_or(0),
                      .cpu_seconds = ticks(14) + ticks(15),
                      .reaped_cpu_seconds = ticks(16) + ticks(17),
-                     .start_ticks = *start};
+                     .start_ticks = *start,
+                     .resident_pages = to_number<std::int64_t>(words[24 - 3]).value_or(0)};
 }
 
 bool ended(const ProcessStat& process) {

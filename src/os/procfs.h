@@ -24,6 +24,7 @@ struct ProcessStat {
   double cpu_seconds = 0;         ///< user and system, its own
   double reaped_cpu_seconds = 0;  ///< of children it waited for
   std::uint64_t start_ticks = 0;  ///< with pid, the process's identity
+  std::int64_t resident_pages = 0;
 };
 [[nodiscard]] std::optional<ProcessStat> parse_stat(std::string_view text, double ticks_per_second);
 

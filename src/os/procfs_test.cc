@@ -33,6 +33,7 @@ TEST(Procfs, ReadsAStatWhoseNameHoldsParentheses) {
   EXPECT_DOUBLE_EQ(stat->cpu_seconds, 2.0);
   EXPECT_DOUBLE_EQ(stat->reaped_cpu_seconds, 0.5);
   EXPECT_EQ(stat->start_ticks, 987654U);
+  EXPECT_EQ(stat->resident_pages, 200);
 }
 
 TEST(Procfs, RefusesATruncatedStat) {
@@ -227,6 +228,77 @@ TEST(ProcfsView, ForgetsAProcessThatHasEnded) {
   sleeper.end();
   EXPECT_FALSE(view.memory(pid));
   EXPECT_EQ(std::ranges::count(view.descendants(getpid()), pid), 0);
+}
+
+/// Ends its first thread, which leaves the process to the other, when told with SIGUSR1.
+pid_t fork_that_loses_its_first_thread() {
+  const pid_t child = fork();
+  if (child == 0) {
+    sigset_t told;
+    sigemptyset(&told);
+    sigaddset(&told, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &told, nullptr);
+    const int fd = memfd_create("held", 0);
+    (void)!write(fd, "held", 4);
+    std::thread([] { pause(); }).detach();
+    int signal = 0;
+    sigwait(&told, &signal);
+    syscall(SYS_exit, 0);
+  }
+  return child;
+}
+
+TEST(ProcfsView, FindsAnewWhatItKeptOpenOfAThreadThatHasEnded) {
+  const pid_t child = fork_that_loses_its_first_thread();
+  ProcessTable table;
+  ProcfsView view(table);
+  (void)view.descendants(getpid());
+  EXPECT_TRUE(view.memory(child));
+  while (view.memory_files(child).value_or(std::vector<MemoryFile>{}).empty()) {
+    std::this_thread::yield();
+  }
+  kill(child, SIGUSR1);
+  while (view.stat(child).value().state != 'Z') {
+    std::this_thread::yield();
+  }
+  const auto files = view.memory_files(child);
+  ASSERT_TRUE(files);
+  EXPECT_EQ(files->size(), 1U);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+}
+
+TEST(ProcfsView, ReadsWhatItKeepsOpenAsItIsNow) {
+  int to_child[2];
+  ASSERT_EQ(pipe(to_child), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    char byte = 0;
+    (void)!read(to_child[0], &byte, 1);
+    (void)memfd_create("later", 0);
+    while (true) {
+      asm volatile("");
+    }
+  }
+  ProcessTable table;
+  ProcfsView view(table);
+  (void)view.descendants(getpid());
+  EXPECT_TRUE(view.memory(child));
+  ASSERT_TRUE(view.memory_files(child));
+  EXPECT_TRUE(view.memory_files(child)->empty());
+  const double before = view.stat(child).value().cpu_seconds;
+  (void)!write(to_child[1], "x", 1);
+  while (view.memory_files(child).value().empty() ||
+         view.stat(child).value().cpu_seconds == before) {
+    std::this_thread::yield();
+  }
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  EXPECT_FALSE(view.stat(child));
+  EXPECT_FALSE(view.io(child));
+  EXPECT_TRUE(view.memory_files(child).value().empty());
+  close(to_child[0]);
+  close(to_child[1]);
 }
 
 TEST(ProcfsView, SeesThisProcessAsAChildOfItsParent) {
