@@ -212,7 +212,7 @@ TEST_F(AdmissionTest, AFileWithASecondNameKeepsItsMode) {
 TEST_F(AdmissionTest, AFileOfOursUnderALocksNameGetsNoReaders) {
   const std::filesystem::path slot = directory_ / "slot-0.lock";
   for (const char* contents : {"", "secret"}) {
-    ASSERT_TRUE(write_file_atomically(slot, std::as_bytes(std::span(std::string(contents)))));
+    ASSERT_TRUE(write_file_atomically(slot, std::as_bytes(std::span(std::string_view(contents)))));
     ASSERT_EQ(chmod(slot.c_str(), 0600), 0);
     ASSERT_EQ(chmod(directory_.c_str(), 01777), 0);
     answers_.clear();

@@ -16,6 +16,8 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include "base/clock.h"
@@ -32,8 +34,10 @@ constexpr int kDeepest = 256;             // generations below the init
 constexpr long kProcessMrelease = 448;    // the number is the same on every architecture
 constexpr double kAnyTickRate = 100;      // only the parent is read here
 constexpr std::int64_t kMuchMemory = 16 << 20;
-constexpr auto kStartPatience = 1ms;  // of a kill for the thread that frees memory
-constexpr auto kPatience = 5ms;       // of that thread for the kill
+constexpr auto kSearchPatience = 1ms;  // of a kill for what is to be killed
+constexpr auto kStartPatience = 1ms;   // of a kill for the thread that frees memory
+constexpr auto kGreed = 1ms;           // before that thread lets others have its processor
+constexpr auto kPatience = 5ms;        // of that thread for the kill
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { closedir(directory); }
@@ -44,17 +48,40 @@ std::optional<ProcessStat> stat_of(pid_t pid) {
   return text ? parse_stat(*text, kAnyTickRate) : std::nullopt;
 }
 
-bool descends(const ProcessStat& process, pid_t init) {
-  pid_t parent = process.parent;
-  for (int generation = 0; generation < kDeepest && parent > 1; ++generation) {
-    if (parent == init) {
-      return true;
+/// Each process is asked once, however many are below it.
+class Ancestry {
+ public:
+  explicit Ancestry(MonotonicTime limit) : limit_(limit) {}
+
+  /// False too where the time is over.
+  bool leads(const ProcessStat& process, pid_t init) {
+    parents_[process.pid] = process.parent;
+    pid_t parent = process.parent;
+    for (int generation = 0; generation < kDeepest && parent > 1; ++generation) {
+      if (parent == init) {
+        return true;
+      }
+      if (MonotonicClock::now() > limit_) {
+        return false;
+      }
+      parent = above(parent);
     }
-    const std::optional<ProcessStat> above = stat_of(parent);
-    parent = above ? above->parent : 0;
+    return false;
   }
-  return false;
-}
+
+ private:
+  pid_t above(pid_t pid) {
+    const auto [entry, is_new] = parents_.try_emplace(pid, 0);
+    if (is_new) {
+      const std::optional<ProcessStat> stat = stat_of(pid);
+      entry->second = stat ? stat->parent : 0;
+    }
+    return entry->second;
+  }
+
+  MonotonicTime limit_;
+  std::unordered_map<pid_t, pid_t> parents_;
+};
 
 /// False where this account may not.
 bool hurry(pid_t thread) {
@@ -94,6 +121,7 @@ class ShortSlice {
   }
   ~ShortSlice() {
     if (changed_) {
+      before_.runtime = 0;  // the kernel's own default, which it does not tell from a wish for it
       syscall(SYS_sched_setattr, 0, &before_, 0U);
     }
   }
@@ -117,32 +145,32 @@ class ShortSlice {
   bool changed_ = false;
 };
 
-/// Whether memory was freed. Not of one that is gone already, shares its memory with a living one,
-/// or is not killed within kPatience.
-bool release(const UniqueFd& process) {
-  const MonotonicTime limit = MonotonicClock::now() + kPatience;
-  do {
-    if (syscall(kProcessMrelease, process.get(), 0U) == 0) {
-      return true;
-    }
-  } while (errno == EINVAL && MonotonicClock::now() < limit);
-  return false;
+/// More than one: who frees memory beside the guard must not stand in its way.
+bool has_processors() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  return sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) > 1;
 }
 
 }  // namespace
 
-std::vector<Condemned> condemn(pid_t init, std::span<const pid_t> members) {
+CondemnedProcesses condemn(pid_t init, std::span<const pid_t> members) {
+  const MonotonicTime limit = MonotonicClock::now() + kSearchPatience;
+  Ancestry ancestry(limit);
   std::vector<Condemned> condemned;
   for (const pid_t pid : members.first(std::min(members.size(), kMostMembers))) {
     UniqueFd handle(static_cast<int>(syscall(SYS_pidfd_open, pid, 0U)));
     // In this order: what the handle names is then known to have been below the init.
     const std::optional<ProcessStat> stat = handle ? stat_of(pid) : std::nullopt;
-    if (stat && descends(*stat, init)) {
+    if (stat && ancestry.leads(*stat, init)) {
       condemned.push_back({.pid = pid, .handle = std::move(handle), .pages = stat->resident_pages});
+    }
+    if (MonotonicClock::now() > limit) {
+      break;
     }
   }
   std::ranges::stable_sort(condemned, std::greater<>(), &Condemned::pages);
-  return condemned;
+  return std::make_shared<const std::vector<Condemned>>(std::move(condemned));
 }
 
 void kill_all(std::span<const Condemned> condemned) {
@@ -157,19 +185,17 @@ void kill_all(std::span<const Condemned> condemned) {
 }
 
 bool worth_a_release(std::span<const Condemned> condemned) {
-  return !condemned.empty() && condemned.front().pages >= kMuchMemory / sysconf(_SC_PAGESIZE);
+  return !condemned.empty() && condemned.front().pages >= kMuchMemory / sysconf(_SC_PAGESIZE) &&
+         has_processors();
 }
 
-MemoryRelease::MemoryRelease(std::span<const Condemned> condemned) {
+MemoryRelease::MemoryRelease(CondemnedProcesses condemned) : state_(std::make_shared<State>()) {
+  state_->condemned = std::move(condemned);
   try {
     const ShortSlice slice;
-    thread_ = std::jthread([state = state_.get(), condemned] {
-      state->running = true;
-      for (const Condemned& process : condemned) {
-        state->released += release(process.handle) ? 1 : 0;
-      }
-    });
+    std::thread([state = state_] { work(*state); }).detach();
   } catch (const std::system_error&) {
+    state_->ended = true;
     return;  // no thread is left: they free it alone
   }
   const MonotonicTime limit = MonotonicClock::now() + kStartPatience;
@@ -178,10 +204,27 @@ MemoryRelease::MemoryRelease(std::span<const Condemned> condemned) {
   }
 }
 
-void MemoryRelease::wait() {
-  if (thread_.joinable()) {
-    thread_.join();
+/// EINVAL is the answer for one that is not dying, or shares its memory with a living one.
+void MemoryRelease::work(State& state) {
+  state.running = true;
+  const MonotonicTime begin = MonotonicClock::now();
+  for (const Condemned& process : *state.condemned) {
+    while (true) {
+      const bool last = state.signalled;  // before the question: then its answer stays
+      if (syscall(kProcessMrelease, process.handle.get(), 0U) == 0) {
+        ++state.released;
+        break;
+      }
+      const auto waited = MonotonicClock::now() - begin;
+      if (errno != EINVAL || last || waited > kPatience) {
+        break;
+      }
+      if (waited > kGreed) {
+        sched_yield();
+      }
+    }
   }
+  state.ended = true;
 }
 
 }  // namespace keisei::os

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <thread>
 #include <vector>
 
 #include "base/unique_fd.h"
@@ -20,8 +19,12 @@ struct Condemned {
   std::int64_t pages = 0;  ///< resident
 };
 
-/// Those of the first 64 `members` that are below `init`, the largest first; the rest dies with it.
-[[nodiscard]] std::vector<Condemned> condemn(pid_t init, std::span<const pid_t> members);
+/// Shared with the thread that frees their memory, which may outlive who made it.
+using CondemnedProcesses = std::shared_ptr<const std::vector<Condemned>>;
+
+/// Those of the first 64 `members` that are below `init`, the largest first; the rest dies with it,
+/// as does what is not found within 1 ms: a kill does not wait for what a tree has made long.
+[[nodiscard]] CondemnedProcesses condemn(pid_t init, std::span<const pid_t> members);
 
 /// Kills each by itself: the kernel kills all with their init, but only when the init gets a
 /// processor. Where this account may (CAP_SYS_NICE) the dying run at real-time priority: they have
@@ -29,34 +32,40 @@ struct Condemned {
 /// again among busy processes.
 void kill_all(std::span<const Condemned> condemned);
 
-/// Whether the largest holds 16 MiB or more: less is given back within a millisecond or two, and a
-/// thread to help with it costs as much.
+/// Whether the largest holds 16 MiB or more, and there is a processor to spare: less is given back
+/// within a millisecond or two, and a thread to help with it costs as much.
 [[nodiscard]] bool worth_a_release(std::span<const Condemned> condemned);
 
 /// Frees the memory of dying processes beside them (process_mrelease, Linux 5.15), from a thread of
 /// its own, whose processor time is added to theirs. The kernel allows it from the signal until the
 /// dying gets a processor and gives its memory up, some ten microseconds: so this is made before
 /// they are killed, and then asks again and again.
-///   constructed: the thread runs, or 1 ms has passed -> kill_all -> the thread finds them dying
+///   constructed: the thread runs, or 1 ms has passed -> kill_all -> signalled() -> it finds them
 /// One after the other, so that only the first is surely caught: that has to be the largest.
+///
+/// Nobody waits for the thread, for the kernel may hold it as long as it holds the dying. It ends
+/// by itself: tens of milliseconds after the kill, or 5 ms after its start where none comes.
 class MemoryRelease {
  public:
-  /// `condemned` stays where it is for as long as this lives.
-  explicit MemoryRelease(std::span<const Condemned> condemned);
+  explicit MemoryRelease(CondemnedProcesses condemned);
 
-  /// Of how many processes it has freed memory so far. Final once wait() has returned.
+  /// They were killed: what is not dying by now is not going to.
+  void signalled() { state_->signalled = true; }
+  /// Of how many processes it has freed memory so far.
   [[nodiscard]] int released() const { return state_->released; }
-  /// Until it has nothing left to do: tens of milliseconds after the kill, and 5 ms for each
-  /// process that was not killed.
-  void wait();
+  [[nodiscard]] bool ended() const { return state_->ended; }
 
  private:
   struct State {
+    CondemnedProcesses condemned;
     std::atomic<bool> running = false;
+    std::atomic<bool> signalled = false;
+    std::atomic<bool> ended = false;
     std::atomic<int> released = 0;
   };
-  std::unique_ptr<State> state_ = std::make_unique<State>();
-  std::jthread thread_;  // none where no thread was to be had
+  static void work(State& state);
+
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace keisei::os

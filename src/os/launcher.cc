@@ -13,8 +13,11 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <new>
+#include <optional>
 
 #include "base/check.h"
+#include "os/kill_members.h"
 #include "os/program.h"
 #include "os/spawn.h"
 
@@ -251,13 +254,23 @@ void Jail::kill_tree(std::span<const pid_t> members) {
     }
     return;
   }
-  release_.reset();
-  condemned_ = condemn(init_pid_, members);
-  if (!slack_ && worth_a_release(condemned_)) {
-    release_.emplace(condemned_);
+  CondemnedProcesses condemned;
+  std::optional<MemoryRelease> release;
+  try {
+    condemned = condemn(init_pid_, members);
+    if (!slack_ && worth_a_release(*condemned)) {
+      release.emplace(condemned);
+    }
+  } catch (const std::bad_alloc&) {
+    // What is not condemned dies with the init.
   }
   kill_init();  // first, so that it reports none of the deaths that follow
-  kill_all(condemned_);
+  if (condemned) {
+    kill_all(*condemned);
+  }
+  if (release) {
+    release->signalled();
+  }
   if (slack_) {
     lift_weight(members);
   }

@@ -13,7 +13,6 @@
 #include "base/unique_fd.h"
 #include "base/units.h"
 #include "os/jail.h"
-#include "os/kill_members.h"
 #include "os/process.h"
 
 namespace keisei::os {
@@ -104,9 +103,9 @@ class Jail {
   void signal_tree(int signal);
   /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: each is
   /// killed by itself, a slack session has its weight lifted, and where a tree at full weight has
-  /// much memory a thread of this object frees it beside the dying; the kill waits for that thread
-  /// to run, 1 ms at most. (It holds up dying ones of the idle class: they get no processor to
-  /// leave their locks with.)
+  /// much memory a thread frees it beside the dying. The kill waits 1 ms at most to find what is to
+  /// be killed, and 1 ms for that thread to run. (It holds up dying ones of the idle class: they
+  /// get no processor to leave their locks with.)
   void kill_tree(std::span<const pid_t> members);
   /// Last resort where kill_tree() did not help.
   void kill_init();
@@ -134,8 +133,6 @@ class Jail {
   JailHold hold_;
   bool slack_;
   std::deque<HeardMessage> early_;
-  std::vector<Condemned> condemned_;      // since kill_tree()
-  std::optional<MemoryRelease> release_;  // of their memory; gone before they are
 };
 
 }  // namespace keisei::os

@@ -142,7 +142,11 @@ std::vector<pid_t> ProcfsView::descendants(pid_t root) {
     keep(root);
     table_.watch(root);
   }
-  return table_.descendants(root, MonotonicClock::now());
+  std::vector<pid_t> living = table_.descendants(root, MonotonicClock::now());
+  std::erase_if(kept_, [&](const auto& entry) {  // or the dead would take the places of others
+    return entry.first != root && std::ranges::find(living, entry.first) == living.end();
+  });
+  return living;
 }
 
 ProcfsView::Kept& ProcfsView::kept(pid_t pid, Kept& spare) {
