@@ -1,5 +1,5 @@
 // hold_locks DIRECTORY: locks every file below DIRECTORY that it can open, in every way there is,
-// and stops with the locks held. Ends with 3 where it got none.
+// and stops with the locks held. Ends with 3 where it could open none.
 #include <fcntl.h>
 #include <sys/file.h>
 
@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     return 2;
   }
+  int opened = 0;
   int locked = 0;
   std::error_code error;
   for (std::filesystem::recursive_directory_iterator file(argv[1], error), end;
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
     if (fd < 0) {
       fd = open(file->path().c_str(), O_RDONLY | O_NONBLOCK);
     }
+    opened += fd >= 0 ? 1 : 0;
     struct flock whole = {};
     whole.l_type = F_WRLCK;
     locked += fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 ? 1 : 0;
@@ -27,7 +29,7 @@ int main(int argc, char** argv) {
     locked += fd >= 0 && fcntl(fd, F_SETLK, &whole) == 0 ? 1 : 0;
   }
   std::fprintf(stderr, "%d locks\n", locked);
-  if (locked == 0) {
+  if (opened == 0) {
     return 3;
   }
   while (true) {
