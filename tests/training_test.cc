@@ -230,8 +230,7 @@ TEST(Training, GradientIsThatOfTheLoss) {
   ASSERT_TRUE(learner->gradient(batch, coefficients, gradient));
   const std::vector<float> zeros(weights.size());
   const auto loss_at = [&](const std::vector<float>& at) {
-    EXPECT_TRUE(
-        learner->restore(at, {.first_moment = zeros, .second_moment = zeros, .steps = 0}));
+    EXPECT_TRUE(learner->restore(at, {.first_moment = zeros, .second_moment = zeros, .steps = 0}));
     const net::LossSums sums = learner->gradient(batch, coefficients, ignored).value();
     return sums.policy + coefficients.value * sums.value - coefficients.entropy * sums.entropy;
   };
