@@ -108,8 +108,9 @@ TEST_F(GuardAtATerminal, TheTimeOfAStoppedJobRunsOn) {
   shell.type(kCtrlZ);
   ASSERT_TRUE(shell.shows("Stopped")) << shell.screen();
   EXPECT_TRUE(shell.shows("TimedOut")) << shell.screen();
-  // The guard speaks before the shell's job goes on and ends; then the shell tells its code.
-  shell.type("while jobs -s | grep -q timeout; do sleep 0.05; done\n");
+  // The guard speaks before the shell's job goes on, and that before it ends; then the shell tells
+  // its code.
+  shell.type("while jobs -s | grep -q timeout; do sleep 0.05; done; wait\n");
   EXPECT_TRUE(shell.shows("Exit 124")) << shell.screen();
   shell.type("exit 0\n");
   EXPECT_EQ(shell.wait(), 0);
