@@ -33,6 +33,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <numeric>
 #include <string>
 #include <string_view>
@@ -83,7 +84,8 @@ struct RunOutcome {
   std::vector<Stretch> standing = {};  // of each segment, the frames in which nothing ran
   double cpu = 0;                      // of evaluations, cores
   double cpu_second_half = 0;
-  double watching = 0;  // this process, cores
+  std::map<std::string, double> second_half = {};  // its seconds, by what they were for
+  double watching = 0;                             // this process, cores
   Requests requests = {};
   guard::ImpactEstimate impact = {};
 };
@@ -109,6 +111,17 @@ guard::GuardedCommand adversary(const std::string& name) {
     command.fds = {{STDERR_FILENO, STDERR_FILENO}};
   }
   return command;
+}
+
+/// What the time of a frame was for.
+std::string purpose(const telemetry::FrameRecord& frame) {
+  if (!frame.control.empty()) {
+    return "controls";
+  }
+  return frame.running                              ? "evaluations"
+         : frame.setting == guard::setting::kOff    ? "hold-outs"
+         : frame.setting == guard::setting::kSwitch ? "stops"
+                                                    : "none at work";
 }
 
 /// One case: a training, a loop, a manager, and whoever asks it without a pause in the segments.
@@ -222,8 +235,10 @@ class Run {
     outcome_.cpu += evaluations;
     const double last = frames_.empty() ? 0 : static_cast<double>(frames_.back().end_ns) * 1e-9;
     for (const telemetry::FrameRecord& frame : frames_) {
-      if (frame.control.empty() && static_cast<double>(frame.end_ns) * 1e-9 > last - late * took) {
-        outcome_.cpu_second_half += frame.own_cpu;
+      if (static_cast<double>(frame.end_ns) * 1e-9 > last - late * took) {
+        outcome_.cpu_second_half += frame.control.empty() ? frame.own_cpu : 0;
+        outcome_.second_half[purpose(frame)] +=
+            static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
       }
     }
     second_half_s_ += late * took;
@@ -323,6 +338,15 @@ void print_certificate(const std::string& name, const RunOutcome& outcome) {
       median(latencies), outcome.cpu, outcome.cpu_second_half, 100 * outcome.watching,
       std::accumulate(impact.discarded.begin(), impact.discarded.end(), std::int64_t{0},
                       [](std::int64_t sum, const auto& entry) { return sum + entry.second; }));
+  double second_half = 0;
+  for (const auto& [what, length] : outcome.second_half) {
+    second_half += length;
+  }
+  fmt::print("{:<11} of the second half", "");
+  for (const auto& [what, length] : outcome.second_half) {
+    fmt::print(" {:.1f} % {},", 100 * length / second_half, what);
+  }
+  fmt::print("\n");
   const guard::PositiveControl& load = impact.positive_control;
   fmt::print(
       "{:<11} positive control: {} blocks, {:.1f} % [{:.1f}, {:.1f}] lost to a load of {:.1f} "

@@ -216,6 +216,7 @@ void ImpactController::next_without_demand(const ImpactObservation& seen) {
     control_block_ = make_block(control::kLoad);
     load_among_others_ = seen.waiting;
     load_had_turn_ = true;
+    last_load_ = impact_.training_s();
     return next_with_load(seen);
   }
   if (!wants_negative_control(impact_)) {
@@ -237,7 +238,7 @@ void ImpactController::next_with_nothing(const ImpactObservation& seen) {
 /// In a lull with much credit, and once begun until the credit is spent. While somebody waits, one
 /// block after each evaluation.
 bool ImpactController::may_load(const ImpactObservation& seen) const {
-  const LoadTurn turn = load_turn(impact_);
+  const LoadTurn turn = load_turn(impact_, last_load_);
   if (turn == LoadTurn::Never || seen.demand > 0 || seen.unpaced || blind(seen)) {
     return false;
   }
@@ -248,7 +249,7 @@ bool ImpactController::may_load(const ImpactObservation& seen) const {
 }
 
 bool ImpactController::load_has_a_turn() const {
-  return !load_had_turn_ && affordable() && load_turn(impact_) == LoadTurn::AmongOthers;
+  return !load_had_turn_ && affordable() && load_turn(impact_, last_load_) == LoadTurn::AmongOthers;
 }
 
 bool ImpactController::load_is_due() const {

@@ -127,6 +127,7 @@ class ImpactController {
   bool burst_ = true;
   std::optional<MonotonicTime> since_costly_;  ///< waits for a phase that costs less
   bool load_had_turn_ = false;                 ///< since the last evaluation
+  std::optional<double> last_load_;            ///< when its last block began, of training time
   bool sighted_ = false;            ///< at the last look: progress was seen, and all was paced
   bool load_among_others_ = false;  ///< its block began while somebody waited
   bool vetoed_ = false;     ///< evaluations have been told to stand still, whatever `run_` says

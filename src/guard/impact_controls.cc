@@ -7,6 +7,9 @@ constexpr std::int64_t kNegativeBlocks = 100;
 constexpr std::int64_t kNegativeFirst = 20;  // blocks of the negative control before the positive
 constexpr double kLoadAfter = 120;           // seconds of training
 constexpr double kAmongOthersAfter = 300;    // the same
+constexpr std::int64_t kFirstBlocks = 4;     // of the load, as fast as there is time for them
+constexpr double kWorthwhile = 0.1;          // share lost, that more blocks soon will prove
+constexpr double kBetweenOthers = 60;        // seconds of training
 
 }  // namespace
 
@@ -14,12 +17,15 @@ bool wants_negative_control(const TrainingImpact& impact) {
   return impact.has_reference() && impact.negative_blocks() < kNegativeBlocks;
 }
 
-LoadTurn load_turn(const TrainingImpact& impact) {
+LoadTurn load_turn(const TrainingImpact& impact, std::optional<double> last_block) {
   if (impact.negative_blocks() < kNegativeFirst || impact.training_s() < kLoadAfter ||
       !impact.wants_load()) {
     return LoadTurn::Never;
   }
-  return impact.training_s() < kAmongOthersAfter ? LoadTurn::InALull : LoadTurn::AmongOthers;
+  const bool promises = impact.load_blocks() < kFirstBlocks || impact.load_loss() > kWorthwhile;
+  const bool early = !promises && last_block && impact.training_s() - *last_block < kBetweenOthers;
+  return early || impact.training_s() < kAmongOthersAfter ? LoadTurn::InALull
+                                                          : LoadTurn::AmongOthers;
 }
 
 }  // namespace keisei::guard

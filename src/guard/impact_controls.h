@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "guard/training_impact.h"
 
 namespace keisei::guard {
@@ -13,6 +15,8 @@ enum class LoadTurn {
   InALull,      ///< while nobody asks: it is no reason to keep an evaluation waiting
   AmongOthers,  ///< there was no lull: also one between two evaluations, while the next one waits
 };
-[[nodiscard]] LoadTurn load_turn(const TrainingImpact& impact);
+/// `last_block`: when the one before began, in seconds of training. Where the first few showed next
+/// to no loss, the others come a minute apart: evaluations had better use for that time.
+[[nodiscard]] LoadTurn load_turn(const TrainingImpact& impact, std::optional<double> last_block);
 
 }  // namespace keisei::guard

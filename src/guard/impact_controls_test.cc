@@ -5,6 +5,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 
 #include "guard/impact_world.h"
 
@@ -109,6 +110,30 @@ TEST(ImpactControls, OneBlockOfTheLoadComesBetweenTwoEvaluationsAtMost) {
   world.ask_again_and_again(100);
   EXPECT_GT(world.loaded_s, 0.2);
   EXPECT_LT(world.loaded_s, 0.35 * (world.evaluations - before + 1));
+}
+
+TEST(ImpactControls, WhereTheLoadCostsNothingItsBlocksAreAMinuteApart) {
+  for (const double load_loss : {0.0, 0.5}) {
+    World world;
+    world.burst_loss = 0;
+    world.load_loss = load_loss;
+    world.ask_again_and_again(300);
+    std::set<std::int64_t> blocks;
+    while (world.passed_s < 480) {
+      world.ask_again_and_again(1);
+      for (const FrameRecord& frame : std::exchange(world.frames, {})) {
+        if (frame.control == control::kLoad && frame.block > 0) {
+          blocks.insert(frame.block);
+        }
+      }
+    }
+    if (load_loss == 0) {
+      EXPECT_GE(blocks.size(), 6U);
+      EXPECT_LE(blocks.size(), 8U);
+    } else {
+      EXPECT_TRUE(world.controller.impact().estimate().positive_control.detected());
+    }
+  }
 }
 
 TEST(ImpactControls, NoEvaluationRunsInAFrameOfTheLoad) {

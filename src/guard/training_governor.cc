@@ -322,7 +322,11 @@ void TrainingGovernor::look() {
   looking_ = true;
   const double cpu_before = own_thread_seconds();
   make_ready(MonotonicClock::now());
+  const bool gave_way = controller_.load_is_due();
   ImpactOrder order = controller_.observe(observe());
+  if (gave_way && !controller_.load_is_due()) {
+    order.look_again = MonotonicClock::now();  // whoever waited for the load has waited enough
+  }
   if (asked_ && MonotonicClock::now() - *asked_ < kAsksOften && !ready_) {
     order.look_again = std::min(order.look_again, MonotonicClock::now() + kAskAgain);
   }

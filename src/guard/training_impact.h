@@ -140,6 +140,8 @@ class TrainingImpact {
   [[nodiscard]] double training_s() const { return training_s_; }
   [[nodiscard]] std::int64_t negative_blocks() const { return nothing_.blocks(); }
   [[nodiscard]] std::int64_t load_blocks() const { return load_.blocks(); }
+  /// Share of the rate that was lost beside the load, so far.
+  [[nodiscard]] double load_loss() const { return load_.share().estimate; }
   /// Whether the positive control has neither seen its load yet, nor tried long enough.
   [[nodiscard]] bool wants_load() const;
 
