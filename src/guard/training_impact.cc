@@ -13,9 +13,11 @@ namespace {
 using telemetry::FrameRecord;
 using telemetry::Phase;
 
-constexpr double kSpreadMemory = 64;  // hold-outs after which half of their spread is new
-constexpr int kSpreadKnown = 20;      // hold-outs before the spread decides anything
-constexpr double kCapInSpreads = 6;   // beyond it a block counts as wholly lost
+constexpr double kSpreadMemory = 64;    // hold-outs after which half of their spread is new
+constexpr int kSpreadKnown = 20;        // hold-outs before the spread decides anything
+constexpr double kCapInSpreads = 6;     // beyond it a block counts as wholly lost
+constexpr double kCapWhereIdle = 3;     // the same where next to nothing is lost
+constexpr double kNextToNothing = 0.5;  // of the limit
 constexpr double kLargestCap = 0.5;
 constexpr double kLargestGain = 0.5;    // of an on-frame: what is faster is not believed
 constexpr double kLeastBusy = 0.5;      // share of a frame in which training was not idle
@@ -132,7 +134,8 @@ void TrainingImpact::take_slot(const FrameRecord& frame, const Judged& judged) {
     const double gain = *judged.rate - 1;
     const double keep = spread_frames_ < kSpreadMemory ? spread_frames_ / (spread_frames_ + 1.0)
                                                        : 1 - 1 / kSpreadMemory;
-    spread_ = keep * spread_ + (1 - keep) * gain * gain;
+    const double faster = std::max(0.0, gain);
+    spread_ = keep * spread_ + (1 - keep) * 2 * faster * faster;
     ++spread_frames_;
   }
   if (counts && frame.setting == setting::kOff) {
@@ -222,8 +225,11 @@ BlockPlan TrainingImpact::plan() const {
   if (spread_frames_ < kSpreadKnown || upper_while_running() >= options_.limit) {
     return plan;
   }
-  const double cap =
-      std::clamp(kCapInSpreads * std::sqrt(spread_), 1.0 / BlockPlan::kMostSlots, kLargestCap);
+  // Where time is all that evaluations lack, a block in a thousand may count as lost for shorter
+  // hold-outs; where credit is, the bound has to be tight.
+  const bool idle = upper_while_running() < kNextToNothing * options_.limit;
+  const double cap = std::clamp((idle ? kCapWhereIdle : kCapInSpreads) * std::sqrt(spread_),
+                                1.0 / BlockPlan::kMostSlots, kLargestCap);
   plan.slots = std::clamp(static_cast<int>(1 / cap), 2, BlockPlan::kMostSlots);
   plan.cap = 1.0 / plan.slots;
   return plan;

@@ -198,7 +198,7 @@ class TrainingImpact {
   std::optional<Block> block_;  // of evaluations
   std::optional<Block> control_block_;
   WorkReference reference_;
-  double spread_ = 0;  // mean square of a hold-out's rate around 1
+  double spread_ = 0;  // twice the mean square by which a hold-out was faster than 1
   int spread_frames_ = 0;
   double training_s_ = 0;
   double running_s_ = 0;

@@ -292,6 +292,28 @@ TEST(TrainingImpact, HoldsOutLessWhenTheBoundIsBelowTheLimit) {
   EXPECT_NEAR(frames.impact.plan().cap * frames.impact.plan().slots, 1, 1e-12);
 }
 
+TEST(TrainingImpact, HoldsOutLeastWhereNextToNothingIsLost) {
+  for (const double lost : {0.0, 0.03}) {
+    Frames frames;
+    frames.free(40);
+    for (int i = 0; i < 2000; ++i) {
+      frames.block(1 - lost, i % 2 == 0 ? 1.02 : 0.98);
+    }
+    ASSERT_LT(frames.impact.upper_while_running(), 0.05);
+    EXPECT_NEAR(frames.impact.plan().slots, lost == 0 ? 16 : 8, 1) << lost;
+  }
+}
+
+TEST(TrainingImpact, HoldsOutNoMoreForHoldOutsThatWereSlow) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 2000; ++i) {
+    frames.block(1, i % 20 == 0 ? 0.9 : 1);
+  }
+  ASSERT_LT(frames.impact.upper_while_running(), 0.05);
+  EXPECT_EQ(frames.impact.plan().slots, 20);
+}
+
 TEST(ImpactCertificate, IsTheSameFromTheFramesAloneToTheLastDigit) {
   Frames frames;
   frames.free(40);
