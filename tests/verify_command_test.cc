@@ -184,17 +184,19 @@ class TrialInAProcess {
   }
 
   static int run(const guard::TrialPlan& plan) {
-    Result<guard::ProvingGround> ground = guard::ProvingGround::make({});
-    if (!ground) {
-      return 1;
-    }
-    const guard::TrialEvidence evidence = guard::try_training(*ground, plan);
-    if (ground->count_survivors() != 0 || !os::children_of(getpid()).empty()) {
-      return 0;
-    }
-    if (evidence.interrupted_by && evidence.interrupted_by == ground->interrupted_by() &&
-        !evidence.trouble.empty()) {
-      return kNoted;
+    {
+      Result<guard::ProvingGround> ground = guard::ProvingGround::make({});
+      if (!ground) {
+        return 1;
+      }
+      const guard::TrialEvidence evidence = guard::try_training(*ground, plan);
+      if (ground->count_survivors() != 0 || !os::children_of(getpid()).empty()) {
+        return 0;
+      }
+      if (evidence.interrupted_by && evidence.interrupted_by == ground->interrupted_by() &&
+          !evidence.trouble.empty()) {
+        return kNoted;
+      }
     }
     std::this_thread::sleep_for(5s);  // an interrupt that comes now ends it by default
     return kSwallowed;

@@ -61,19 +61,11 @@ struct Completion {
   }
 };
 
-struct OnSignal {
-  Batch& batch;
-  std::optional<int>& interrupted_by;
-  void operator()(const boost::system::error_code& stopped, int signal) const {
-    if (stopped) {
-      return;
-    }
-    interrupted_by = signal;
-    for (RunControl& control : batch.controls) {
-      control.cancel(Outcome::Cancelled, fmt::format("interrupted by {}", strsignal(signal)));
-    }
+void cancel(Batch& batch, int signal) {
+  for (RunControl& control : batch.controls) {
+    control.cancel(Outcome::Cancelled, fmt::format("interrupted by {}", strsignal(signal)));
   }
-};
+}
 
 asio::awaitable<void> count_permits(Admission& admission, int slots, int& free) {
   std::vector<Admittance> held;
@@ -102,6 +94,7 @@ bool living(pid_t pid) {
 
 Result<ProvingGround> ProvingGround::make(Options options) {
   KEISEI_TRY(program, os::find_program(os::kAttackProgram));
+  auto interrupts = std::make_unique<Interrupts>();
   std::error_code error;
   const std::filesystem::path parent = std::filesystem::temp_directory_path(error);
   if (error) {
@@ -111,22 +104,24 @@ Result<ProvingGround> ProvingGround::make(Options options) {
   if (mkdtemp(pattern.data()) == nullptr) {
     return fail_errno(fmt::format("making a directory like {} (set TMPDIR)", pattern));
   }
-  return ProvingGround(options, std::move(program), pattern);
+  return ProvingGround(options, std::move(program), pattern, std::move(interrupts));
 }
 
 ProvingGround::ProvingGround(Options options, std::filesystem::path program,
-                             std::filesystem::path directory)
+                             std::filesystem::path directory,
+                             std::unique_ptr<Interrupts> interrupts)
     : options_(options),
       program_(std::move(program)),
       directory_(std::move(directory)),
-      cookie_(fmt::format("{}-{}", directory_.filename().string(), getpid())) {}
+      cookie_(fmt::format("{}-{}", directory_.filename().string(), getpid())),
+      interrupts_(std::move(interrupts)) {}
 
 ProvingGround::ProvingGround(ProvingGround&& other) noexcept
     : options_(other.options_),
       program_(std::move(other.program_)),
       directory_(std::exchange(other.directory_, {})),
       cookie_(std::move(other.cookie_)),
-      interrupted_by_(other.interrupted_by_) {}
+      interrupts_(std::move(other.interrupts_)) {}
 
 ProvingGround::~ProvingGround() {
   std::error_code ignored;  // what cannot be removed was reported as left
@@ -162,12 +157,19 @@ std::vector<GuardedRun> ProvingGround::run(std::vector<GuardedCommand> commands,
   batch.left = commands.size();
   batch.results.resize(commands.size());
   asio::signal_set signals(loop, SIGINT, SIGTERM);
-  signals.async_wait(OnSignal{batch, interrupted_by_});
+  signals.async_wait([&batch](const boost::system::error_code& stopped, int signal) {
+    if (!stopped) {
+      cancel(batch, signal);
+    }
+  });
   std::exception_ptr error;
   for (std::size_t i = 0; i < commands.size(); ++i) {
     batch.controls.emplace_back();
     asio::co_spawn(loop, run_one(i % 2 == 0 ? even : odd, std::move(commands[i]), batch, i),
                    Completion{signals, batch, error});
+  }
+  if (const std::optional<int> before = interrupts_->overheard()) {
+    cancel(batch, *before);
   }
   loop.run();
   if (error) {

@@ -4,18 +4,21 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "guard/interrupts.h"
 #include "guard/performance_manager.h"
 
 namespace keisei::guard {
 
 /// Where keisei-attack is run down the production road: a directory and slots of its own, and a
-/// cookie by which its processes, and only those, are found. Used on one thread.
+/// cookie by which its processes, and only those, are found. While it lives SIGINT and SIGTERM end
+/// what runs on it, and not the process: see interrupted_by(). Used on one thread.
 ///
 ///   command() -> run() -> survivors(), free_slots(), take_files_left()
 class ProvingGround {
@@ -39,13 +42,12 @@ class ProvingGround {
   [[nodiscard]] GuardedCommand command(std::string_view name,
                                        const std::vector<std::string>& arguments = {}) const;
   /// Runs all at once, the even ones under one supervisor and the odd ones under another, which
-  /// share the slots. Blocks until all have ended. SIGINT and SIGTERM cancel them.
+  /// share the slots. Blocks until all have ended. Interrupted, also before, they are cancelled.
   [[nodiscard]] std::vector<GuardedRun> run(std::vector<GuardedCommand> commands,
                                             const EvaluationLimits& limits);
-  /// Of what runs on it without run().
-  void note_interrupt(int signal) { interrupted_by_ = interrupted_by_.value_or(signal); }
-  /// The signal that asked for the end, if one did.
-  [[nodiscard]] std::optional<int> interrupted_by() const { return interrupted_by_; }
+  /// The first signal since make() that asked for the end, whether anything ran or not. One that
+  /// nobody was told of does what it does by default when the ground and its directory are gone.
+  [[nodiscard]] std::optional<int> interrupted_by() const { return interrupts_->heard(); }
 
   /// How many living processes carry the cookie. A process that is about to be gone has 500 ms.
   [[nodiscard]] int count_survivors() const;
@@ -58,7 +60,8 @@ class ProvingGround {
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
 
  private:
-  ProvingGround(Options options, std::filesystem::path program, std::filesystem::path directory);
+  ProvingGround(Options options, std::filesystem::path program, std::filesystem::path directory,
+                std::unique_ptr<Interrupts> interrupts);
   [[nodiscard]] std::vector<pid_t> survivors() const;
   [[nodiscard]] bool carries_cookie(pid_t pid) const;
 
@@ -66,7 +69,7 @@ class ProvingGround {
   std::filesystem::path program_;
   std::filesystem::path directory_;  // empty after a move
   std::string cookie_;
-  std::optional<int> interrupted_by_;
+  std::unique_ptr<Interrupts> interrupts_;
 };
 
 }  // namespace keisei::guard

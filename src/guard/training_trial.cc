@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,61 +32,17 @@ Result<telemetry::StepClockReader> reader_of(const telemetry::StepClockWriter& c
   return telemetry::StepClockReader::attach(UniqueFd(::fcntl(clock.fd(), F_DUPFD_CLOEXEC, 0)));
 }
 
-void note_interrupt(TrialEvidence& evidence, int signal) {
-  evidence.trouble = "interrupted";
-  evidence.interrupted_by = evidence.interrupted_by.value_or(signal);
-}
-
-/// While it lives this thread takes neither signal: they wait.
-class SignalsWait {
- public:
-  SignalsWait() {
-    sigset_t both;
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &both, &before_);
-  }
-  ~SignalsWait() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsWait(const SignalsWait&) = delete;
-  SignalsWait& operator=(const SignalsWait&) = delete;
-
- private:
-  sigset_t before_ = {};
-};
-
-/// The loop, and the signals that end it.
-struct Interruptible {
-  asio::io_context loop{1};
-  asio::signal_set signals{loop, SIGINT, SIGTERM};
-
-  /// What came when nobody listened any more.
-  std::optional<int> last() {
-    std::optional<int> late;
-    signals.async_wait([&late](const boost::system::error_code& cancelled, int signal) {
-      late = cancelled ? std::nullopt : std::optional(signal);
-    });
-    loop.restart();
-    loop.poll();
-    signals.cancel();
-    loop.restart();
-    loop.poll();
-    return late;
-  }
-};
-
 /// One loop with the training and, later, evaluations beside it.
 class TrainingTrial {
  public:
   TrainingTrial(ProvingGround& ground, const TrialPlan& plan, telemetry::StepClockWriter& clock,
-                telemetry::StepClockReader reader, Interruptible& on)
+                telemetry::StepClockReader reader)
       : ground_(ground),
         plan_(plan),
         clock_(clock),
         reader_(std::move(reader)),
-        loop_(on.loop),
         timer_(loop_),
-        signals_(on.signals),
+        signals_(loop_, SIGINT, SIGTERM),
         governor_(loop_.get_executor(),
                   {.limit = plan.limit,
                    .seed = random_seed(),
@@ -108,6 +63,9 @@ class TrainingTrial {
       }
     };
     watch_signals();
+    if (ground_.interrupted_by()) {  // before anybody listened here
+      end_all();
+    }
     children_before_ = os::children_of(::getpid());
     asio::co_spawn(loop_, train(), on_end);
     asio::co_spawn(loop_, observe(), on_end);
@@ -117,11 +75,11 @@ class TrainingTrial {
   }
 
  private:
-  /// Until all has ended: none may be lost while the trees go.
+  /// Until all has ended: the first ends the trial, and those that follow end nothing else. The
+  /// ground keeps it.
   void watch_signals() {
-    signals_.async_wait([this](const boost::system::error_code& cancelled, int signal) {
+    signals_.async_wait([this](const boost::system::error_code& cancelled, int) {
       if (!cancelled) {
-        note_interrupt(evidence_, signal);
         end_all();
         if (listening_) {
           watch_signals();
@@ -235,9 +193,9 @@ class TrainingTrial {
   const TrialPlan plan_;
   telemetry::StepClockWriter& clock_;
   telemetry::StepClockReader reader_;
-  asio::io_context& loop_;
+  asio::io_context loop_{1};
   asio::steady_timer timer_;
-  asio::signal_set& signals_;
+  asio::signal_set signals_;
   TrainingGovernor governor_;
   EvaluationPerformanceManager training_;
   EvaluationPerformanceManager evaluations_;
@@ -271,15 +229,10 @@ TrialEvidence try_training(ProvingGround& ground, const TrialPlan& plan) {
     evidence.trouble = reader.error().message;
     return evidence;
   }
-  std::optional<SignalsWait> wait;  // outlives who listens
-  Interruptible on;
-  evidence = TrainingTrial(ground, plan, *clock, std::move(*reader), on).run();
-  wait.emplace();
-  if (const std::optional<int> late = on.last()) {
-    note_interrupt(evidence, *late);
-  }
+  evidence = TrainingTrial(ground, plan, *clock, std::move(*reader)).run();
+  evidence.interrupted_by = ground.interrupted_by();
   if (evidence.interrupted_by) {
-    ground.note_interrupt(*evidence.interrupted_by);
+    evidence.trouble = "interrupted";
   }
   return evidence;
 }

@@ -35,9 +35,7 @@ struct TrialEvidence {
   [[nodiscard]] double loss() const { return rate_before > 0 ? 1 - rate_beside / rate_before : 0; }
 };
 
-/// Blocks until all of it is over. SIGINT and SIGTERM end it early, and are noted on the ground
-/// too; none that arrives before this returns is lost, and afterwards they do what they did by
-/// default.
+/// Blocks until all of it is over. SIGINT and SIGTERM end it early, as everything on the ground.
 [[nodiscard]] TrialEvidence try_training(ProvingGround& ground, const TrialPlan& plan);
 
 }  // namespace keisei::guard
