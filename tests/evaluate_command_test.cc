@@ -196,8 +196,26 @@ TEST_F(Evaluate, RefusesWhatNoWorkerCanDo) {
         "evaluation.threads=65", "evaluation.limits.max_concurrent=5"}) {
     EXPECT_EQ(evaluate({"--set", value}).code, 2) << value;
   }
-  const Ended cuda = evaluate({"--set", "evaluation.device=cuda"});
-  EXPECT_NE(cuda.err.find("built for the CPU"), std::string::npos) << cuda.err;
+}
+
+TEST_F(Evaluate, ADeviceThatNoWorkerHasIsRefusedByEveryCommandInTheSameWords) {
+  const fs::path file = directory_.path() / "cuda.toml";
+  ASSERT_TRUE(write_file_atomically(file, "[evaluation]\ndevice = \"cuda\"\n"));
+  const std::vector<std::vector<std::string>> commands = {
+      {"config", "--check", file.string()},
+      {"train", "--config", file.string(), "--run", (directory_.path() / "run").string()},
+      {"evaluate", checkpoint_.string(), "--config", file.string()}};
+  for (const auto& command : commands) {
+    Program program("keisei", command, directory_.path());
+    const auto status = program.wait(60s);
+    ASSERT_TRUE(status.has_value()) << program.err();
+    EXPECT_EQ(status->code, 2) << command.front();
+    EXPECT_NE(program.err().find(file.string() + ":2:1: evaluation.device = \"cuda\" is out of "
+                                                 "range: only cpu\n"),
+              std::string::npos)
+        << command.front() << ": " << program.err();
+  }
+  EXPECT_FALSE(fs::exists(directory_.path() / "run"));
 }
 
 TEST_F(Evaluate, TheStrategyDecidesHowManyGamesEachOpponentGets) {

@@ -49,16 +49,6 @@ Result<std::filesystem::path> worker_program(const std::string& configured) {
   return path;
 }
 
-Result<void> check_device(const std::string& device) {
-  if (device != "cpu") {
-    return usage_error(
-        "evaluation.device is \"{}\", but this keisei-worker is built for the CPU: set "
-        "evaluation.device=cpu",
-        device);
-  }
-  return {};
-}
-
 Result<eval::Strategy> strategy_of(const std::string& text) {
   const std::optional<eval::Strategy> strategy = eval::parse_strategy(text);
   if (!strategy) {
@@ -72,7 +62,6 @@ Result<eval::Strategy> strategy_of(const std::string& text) {
 Result<eval::EvaluationSettings> settings_from(const Options& options,
                                                const std::filesystem::path& run_directory) {
   const EvaluationOptions& evaluation = options.evaluation;
-  KEISEI_TRY_VOID(check_device(evaluation.device));
   KEISEI_TRY(strategy, strategy_of(evaluation.strategy));
   eval::EvaluationSettings settings{
       .opponents = {},

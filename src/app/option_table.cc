@@ -11,6 +11,7 @@ constexpr double kMany = 1e15;  // integers that a double holds exactly
 
 constexpr std::array<std::string_view, 5> kNets = {"b2c32", "b4c64", "b6c64", "b10c128", "b20c256"};
 constexpr std::array<std::string_view, 2> kDevices = {"cpu", "cuda"};
+constexpr std::array<std::string_view, 1> kEvaluationDevices = {"cpu"};
 constexpr std::array<std::string_view, 2> kStrategies = {"single", "shared"};
 constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
 
@@ -182,7 +183,7 @@ void add_evaluation(std::vector<OptionKey>& keys) {
                           "divides them among the opponents, in pairs"});
   keys.push_back({.name = "evaluation.device",
                   .field = [](Options& o) -> std::string& { return o.evaluation.device; },
-                  .choices = kDevices,
+                  .choices = kEvaluationDevices,
                   .help = "Where the worker computes"});
   keys.push_back({.name = "evaluation.threads",
                   .field = [](Options& o) -> std::int64_t& { return o.evaluation.threads; },

@@ -302,7 +302,9 @@ std::string range_text(const OptionKey& key) {
     } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
       return "at least one";
     } else {
-      return key.choices.empty() ? "" : fmt::format("one of {}", fmt::join(key.choices, ", "));
+      return key.choices.empty() ? ""
+                                 : fmt::format("{} {}", key.choices.size() == 1 ? "only" : "one of",
+                                               fmt::join(key.choices, ", "));
     }
   });
 }

@@ -139,7 +139,7 @@ struct OptionKey {
 
 /// «an integer», «a number», «true or false», «text», «a list of texts».
 [[nodiscard]] std::string_view type_name(const OptionKey& key);
-/// «1 .. 1000», «one of cpu, cuda», «at least one» (of a list), or empty.
+/// «1 .. 1000», «one of cpu, cuda», «only cpu», «at least one» (of a list), or empty.
 [[nodiscard]] std::string range_text(const OptionKey& key);
 [[nodiscard]] OptionValue value_of(const OptionKey& key, const Options& options);
 
