@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
+#include <string_view>
 
 #include "os/program.h"
 
@@ -49,12 +49,9 @@ Result<std::filesystem::path> worker_program(const std::string& configured) {
   return path;
 }
 
-Result<eval::Strategy> strategy_of(const std::string& text) {
-  const std::optional<eval::Strategy> strategy = eval::parse_strategy(text);
-  if (!strategy) {
-    return usage_error("evaluation.strategy is \"{}\": it is single or shared", text);
-  }
-  return *strategy;
+/// The table of options knows no third word.
+eval::Strategy strategy_of(std::string_view word) {
+  return word == "shared" ? eval::Strategy::Shared : eval::Strategy::Single;
 }
 
 }  // namespace
@@ -62,11 +59,10 @@ Result<eval::Strategy> strategy_of(const std::string& text) {
 Result<eval::EvaluationSettings> settings_from(const Options& options,
                                                const std::filesystem::path& run_directory) {
   const EvaluationOptions& evaluation = options.evaluation;
-  KEISEI_TRY(strategy, strategy_of(evaluation.strategy));
   eval::EvaluationSettings settings{
       .opponents = {},
       .games = static_cast<int>(evaluation.games),
-      .strategy = strategy,
+      .strategy = strategy_of(evaluation.strategy),
       .max_plies = static_cast<int>(evaluation.max_plies),
       .threads = static_cast<int>(evaluation.threads),
       .seed = static_cast<std::uint64_t>(evaluation.seed),

@@ -4,13 +4,6 @@
 
 namespace keisei::eval {
 
-std::optional<Strategy> parse_strategy(std::string_view text) {
-  if (text == "single") {
-    return Strategy::Single;
-  }
-  return text == "shared" ? std::optional(Strategy::Shared) : std::nullopt;
-}
-
 int games_against_each(Strategy strategy, int games, std::size_t opponents) {
   switch (strategy) {
     case Strategy::Single:

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
-#include <string_view>
 
 namespace keisei::eval {
 
@@ -11,8 +9,6 @@ enum class Strategy {
   Single,  ///< all games against each single opponent
   Shared,  ///< the opponents share them
 };
-/// «single», «shared»; nothing of any other word.
-[[nodiscard]] std::optional<Strategy> parse_strategy(std::string_view text);
 
 /// Of `games` (1..100000) with `opponents` (at least one) against each. Shared: equal parts of
 /// whole pairs, one pair at least, so that many opponents may together play more than `games`.

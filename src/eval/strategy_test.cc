@@ -18,11 +18,5 @@ TEST(Strategy, SharedDealsOutWholePairs) {
   EXPECT_EQ(games_against_each(Strategy::Shared, 100'000, 2), 50'000);
 }
 
-TEST(Strategy, HasOneWordEach) {
-  EXPECT_EQ(parse_strategy("single"), Strategy::Single);
-  EXPECT_EQ(parse_strategy("shared"), Strategy::Shared);
-  EXPECT_EQ(parse_strategy("Single"), std::nullopt);
-}
-
 }  // namespace
 }  // namespace keisei::eval
