@@ -3,12 +3,12 @@
 #include <sys/types.h>
 
 #include <atomic>
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "base/units.h"
 
 namespace keisei::os {
 
@@ -16,14 +16,15 @@ namespace keisei::os {
 struct Condemned {
   pid_t pid = 0;
   UniqueFd handle = {};
-  std::int64_t pages = 0;  ///< resident
+  Bytes own = {};  ///< its private memory: what a release can give back
 };
 
 /// Shared with the thread that frees their memory, which may outlive who made it.
 using CondemnedProcesses = std::shared_ptr<const std::vector<Condemned>>;
 
-/// Those of the first 64 `members` that are below `init`, the largest first; the rest dies with it,
-/// as does what is not found within 1 ms: a kill does not wait for what a tree has made long.
+/// Those of the first 64 `members` that are below `init`, the largest first (by memory of its own);
+/// the rest dies with it, as does what is not found within 1 ms: a kill does not wait for what a
+/// tree has made long.
 [[nodiscard]] CondemnedProcesses condemn(pid_t init, std::span<const pid_t> members);
 
 /// Kills each by itself: the kernel kills all with their init, but only when the init gets a
@@ -32,8 +33,8 @@ using CondemnedProcesses = std::shared_ptr<const std::vector<Condemned>>;
 /// again among busy processes.
 void kill_all(std::span<const Condemned> condemned);
 
-/// Whether the largest holds 16 MiB or more, and there is a processor to spare: less is given back
-/// within a millisecond or two, and a thread to help with it costs as much.
+/// Whether the largest has 16 MiB or more of its own, and there is a processor to spare: less is
+/// given back within a millisecond or two, and a thread to help with it costs as much.
 [[nodiscard]] bool worth_a_release(std::span<const Condemned> condemned);
 
 /// Frees the memory of dying processes beside them (process_mrelease, Linux 5.15), from a thread of
@@ -41,7 +42,8 @@ void kill_all(std::span<const Condemned> condemned);
 /// dying gets a processor and gives its memory up, some ten microseconds: so this is made before
 /// they are killed, and then asks again and again.
 ///   constructed: the thread runs, or 1 ms has passed -> kill_all -> signalled() -> it finds them
-/// One after the other, so that only the first is surely caught: that has to be the largest.
+/// One after the other, so that only the first is surely caught: that has to be the largest. What
+/// is mapped shared, files and shared memory, the kernel leaves to the dying.
 ///
 /// Nobody waits for the thread, for the kernel may hold it as long as it holds the dying. It ends
 /// by itself: tens of milliseconds after the kill, or 5 ms after its start where none comes.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,22 +36,55 @@ TEST(KillMembers, KillsWhatIsBelowTheInit) {
   EXPECT_EQ(child.wait().signal, SIGKILL);
 }
 
-TEST(KillMembers, CondemnsTheLargestFirst) {
-  Child small = sleeper();
-  const pid_t large = fork();
-  if (large == 0) {
-    std::vector<char> memory(50'000'000, 'x');
-    asm volatile("" : : "r"(memory.data()) : "memory");
-    kill(getpid(), SIGSTOP);
+/// Holds so many bytes of its own and so many of a file, until it is killed.
+class Holder {
+ public:
+  Holder(std::size_t own, std::size_t of_a_file) : pid_(fork()) {
+    if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      std::vector<char> memory(own, 'x');
+      asm volatile("" : : "r"(memory.data()) : "memory");
+      const int file = memfd_create("holder", 0);
+      const bool mapped =
+          ftruncate(file, static_cast<off_t>(of_a_file)) == 0 &&
+          (of_a_file == 0 || mmap(nullptr, of_a_file, PROT_READ | PROT_WRITE,
+                                  MAP_SHARED | MAP_POPULATE, file, 0) != MAP_FAILED);
+      kill(getpid(), mapped ? SIGSTOP : SIGKILL);
+    }
+    siginfo_t stopped = {};
+    EXPECT_EQ(waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED), 0);
   }
-  siginfo_t stopped = {};
-  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(large), &stopped, WSTOPPED), 0);
-  const std::array members = {small.pid(), large};
+  ~Holder() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  Holder(const Holder&) = delete;
+  Holder& operator=(const Holder&) = delete;
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_;
+};
+
+/// A release gives back nothing of what is mapped from files.
+TEST(KillMembers, CondemnsFirstWhatHasTheMostMemoryOfItsOwn) {
+  const Child small = sleeper();
+  const Holder mapper(0, 60'000'000);
+  const Holder large(30'000'000, 0);
+  const std::array members = {small.pid(), mapper.pid(), large.pid()};
   const CondemnedProcesses condemned = condemn(getpid(), members);
-  ASSERT_EQ(condemned->size(), 2U);
-  EXPECT_EQ(condemned->front().pid, large);
-  kill(large, SIGKILL);
-  waitpid(large, nullptr, 0);
+  ASSERT_EQ(condemned->size(), 3U);
+  EXPECT_EQ(condemned->front().pid, large.pid());
+  EXPECT_TRUE(worth_a_release(*condemned));
+}
+
+TEST(MemoryRelease, IsNotWorthwhileForWhatIsMappedFromAFile) {
+  const Holder mapper(0, 60'000'000);
+  const std::array members = {mapper.pid()};
+  const CondemnedProcesses condemned = condemn(getpid(), members);
+  ASSERT_EQ(condemned->size(), 1U);
+  EXPECT_FALSE(worth_a_release(*condemned));
 }
 
 TEST(KillMembers, LeavesAloneWhatIsNotBelowTheInit) {
@@ -63,9 +98,9 @@ TEST(KillMembers, LeavesAloneWhatIsNotBelowTheInit) {
 TEST(MemoryRelease, IsWorthwhileForALargeProcessOnly) {
   std::vector<Condemned> condemned;
   EXPECT_FALSE(worth_a_release(condemned));
-  condemned.push_back({.pages = 1000});
+  condemned.push_back({.own = {4'000'000}});
   EXPECT_FALSE(worth_a_release(condemned));
-  condemned.front().pages = 100'000;
+  condemned.front().own = {400'000'000};
   EXPECT_TRUE(worth_a_release(condemned));
 }
 

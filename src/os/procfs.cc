@@ -55,6 +55,16 @@ std::optional<std::int64_t> value_of(std::string_view line, std::string_view nam
   return to_number<std::int64_t>(next_word(line));
 }
 
+/// The first «Name:» line of /proc/ID/status.
+std::optional<pid_t> id_of(std::string_view text, std::string_view name) {
+  while (!text.empty()) {
+    if (const auto id = value_of(next_line(text), name)) {
+      return static_cast<pid_t>(*id);
+    }
+  }
+  return std::nullopt;
+}
+
 /// «fd:01», hexadecimal, as st_dev.
 std::uint64_t parse_device(std::string_view text) {
   unsigned major_number = 0;
@@ -92,7 +102,7 @@ std::optional<ProcessStat> parse_stat(std::string_view text, double ticks_per_se
   }
   const std::optional<pid_t> pid = to_number<pid_t>(text);
   text.remove_prefix(name_end + 1);
-  constexpr std::size_t kWords = 22;  // from field 3 (state) to field 24 (rss)
+  constexpr std::size_t kWords = 20;  // from field 3 (state) to field 22 (starttime)
   std::array<std::string_view, kWords> words;
   for (std::string_view& word : words) {
     word = next_word(text);
@@ -112,8 +122,7 @@ std::optional<ProcessStat> parse_stat(std::string_view text, double ticks_per_se
                      .threads = to_number<int>(words[20 - 3]).value_or(0),
                      .cpu_seconds = ticks(14) + ticks(15),
                      .reaped_cpu_seconds = ticks(16) + ticks(17),
-                     .start_ticks = *start,
-                     .resident_pages = to_number<std::int64_t>(words[24 - 3]).value_or(0)};
+                     .start_ticks = *start};
 }
 
 bool ended(const ProcessStat& process) {
@@ -143,14 +152,9 @@ std::optional<ProcessMemory> parse_status(std::string_view text) {
   return memory;
 }
 
-std::optional<pid_t> parse_thread_group(std::string_view text) {
-  while (!text.empty()) {
-    if (const auto group = value_of(next_line(text), "Tgid")) {
-      return static_cast<pid_t>(*group);
-    }
-  }
-  return std::nullopt;
-}
+std::optional<pid_t> parse_thread_group(std::string_view text) { return id_of(text, "Tgid"); }
+
+std::optional<pid_t> parse_parent(std::string_view text) { return id_of(text, "PPid"); }
 
 std::optional<ProcessPages> parse_statm(std::string_view text) {
   next_word(text);  // size

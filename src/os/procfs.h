@@ -24,7 +24,6 @@ struct ProcessStat {
   double cpu_seconds = 0;         ///< user and system, its own
   double reaped_cpu_seconds = 0;  ///< of children it waited for
   std::uint64_t start_ticks = 0;  ///< with pid, the process's identity
-  std::int64_t resident_pages = 0;
 };
 [[nodiscard]] std::optional<ProcessStat> parse_stat(std::string_view text, double ticks_per_second);
 
@@ -42,6 +41,8 @@ struct ProcessMemory {
 
 /// «Tgid» of /proc/ID/status: the process that a thread belongs to.
 [[nodiscard]] std::optional<pid_t> parse_thread_group(std::string_view text);
+/// «PPid» of the same.
+[[nodiscard]] std::optional<pid_t> parse_parent(std::string_view text);
 
 /// /proc/PID/statm, in pages. A zombie has none.
 struct ProcessPages {

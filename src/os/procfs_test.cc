@@ -33,7 +33,6 @@ TEST(Procfs, ReadsAStatWhoseNameHoldsParentheses) {
   EXPECT_DOUBLE_EQ(stat->cpu_seconds, 2.0);
   EXPECT_DOUBLE_EQ(stat->reaped_cpu_seconds, 0.5);
   EXPECT_EQ(stat->start_ticks, 987654U);
-  EXPECT_EQ(stat->resident_pages, 200);
 }
 
 TEST(Procfs, RefusesATruncatedStat) {
@@ -155,6 +154,8 @@ TEST(Procfs, ReadsPagesIoAndTheProcessOfAThread) {
   EXPECT_EQ(io->written, Bytes{8192});
   EXPECT_FALSE(parse_io("read_bytes: 1\n"));
   EXPECT_EQ(parse_thread_group("Name:\tx\nTgid:\t77\nPid:\t78\n"), 77);
+  EXPECT_EQ(parse_parent("Name:\tx\nTgid:\t77\nPid:\t78\nPPid:\t1\n"), 1);
+  EXPECT_FALSE(parse_parent("Name:\tx\nPid:\t78\n"));
 }
 
 /// A process below this one that lives until told.
