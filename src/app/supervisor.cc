@@ -3,11 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -16,9 +14,11 @@
 #include <filesystem>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "app/evaluation_settings.h"
+#include "app/learner_channel.h"
 #include "app/progress.h"
 #include "app/progress_display.h"
 #include "base/file.h"
@@ -45,7 +45,7 @@ class Supervisor {
         learner_(std::move(learner)),
         store_(store),
         log_(log),
-        channel_ready_(loop_, ::dup(learner_.channel.fd())),
+        channel_(loop_.get_executor(), std::move(learner_.channel)),
         signals_(loop_, SIGINT, SIGTERM, SIGHUP),
         ticker_(loop_),
         heart_timer_(loop_) {}
@@ -77,7 +77,7 @@ class Supervisor {
     if (!learner_.isolation.sentence.empty()) {
       event(telemetry::LogLevel::Info, "isolation", learner_.isolation.sentence);
     }
-    asio::co_spawn(loop_, read_channel(), on_end());
+    asio::co_spawn(loop_, channel_.read(listener()), on_end());
     asio::co_spawn(loop_, watch_signals(), on_end());
     asio::co_spawn(loop_, tick(), on_end());
     asio::co_spawn(loop_, watch_heartbeat(), on_end());
@@ -104,37 +104,17 @@ class Supervisor {
     };
   }
 
-  awaitable<void> read_channel() {
-    while (!channel_closed_) {
-      boost::system::error_code error;
-      co_await channel_ready_.async_wait(asio::posix::stream_descriptor::wait_read,
-                                         asio::redirect_error(asio::use_awaitable, error));
-      if (error) {
-        co_return;
-      }
-      drain_channel();
-    }
-    finish_if_done();
-  }
-
-  void drain_channel() {
-    while (!channel_closed_) {
-      auto message = learner_.channel.receive();
-      if (!message) {
-        event(telemetry::LogLevel::Error, "bad_message",
-              "the learner sent what cannot be read: " + message.error().message);
-        if (++bad_messages_ == kMostBadMessages) {
-          take(telemetry::Closed{});
-        }
-        continue;
-      }
-      bad_messages_ = 0;
-      if (!*message) {
-        return;
-      }
-      std::visit([this](auto&& content) { take(std::forward<decltype(content)>(content)); },
-                 std::move(**message));
-    }
+  LearnerChannel::Listener listener() {
+    return {.take =
+                [this](telemetry::Message message) {
+                  std::visit([this](auto&& content) { take(std::move(content)); },
+                             std::move(message));
+                },
+            .bad =
+                [this](const Error& error) {
+                  event(telemetry::LogLevel::Error, "bad_message",
+                        "the learner sent what cannot be read: " + error.message);
+                }};
   }
 
   void take(telemetry::Hello hello) {
@@ -202,7 +182,6 @@ class Supervisor {
     say(fmt::format("the learner finished at step {}: {}", finished.step, finished.reason));
   }
   void take(telemetry::Closed /*closed*/) {
-    channel_closed_ = true;
     progress_.learner_attached = false;
     held_.clear();
     governor_->release();
@@ -211,6 +190,7 @@ class Supervisor {
       event(telemetry::LogLevel::Error, "learner_lost", end_.reason);
       evaluations_->cancel_all(guard::Outcome::TrainerLost, "the learner is gone");
     }
+    finish_if_done();
   }
 
   awaitable<void> evaluate(telemetry::Notice notice) {
@@ -328,7 +308,7 @@ class Supervisor {
     }
   }
 
-  [[nodiscard]] bool done() const { return channel_closed_ && evaluations_->active() == 0; }
+  [[nodiscard]] bool done() const { return channel_.closed() && evaluations_->active() == 0; }
 
   /// Wakes `tick`, which ends the loop when nothing is left to do.
   void finish_if_done() {
@@ -370,9 +350,8 @@ class Supervisor {
     }
     failure_ = std::move(error);
     evaluations_->cancel_all(guard::Outcome::SupervisorLost, "the supervisor gives up");
-    channel_closed_ = true;
+    channel_.close();
     governor_->stop();
-    channel_ready_.cancel();
     signals_.cancel();
     finish_if_done();
   }
@@ -383,7 +362,7 @@ class Supervisor {
   telemetry::Log& log_;
 
   asio::io_context loop_{1};
-  asio::posix::stream_descriptor channel_ready_;  // a duplicate: asio closes what it owns
+  LearnerChannel channel_;
   asio::signal_set signals_;
   asio::steady_timer ticker_;
   asio::steady_timer heart_timer_;
@@ -401,9 +380,6 @@ class Supervisor {
   ProgressState progress_;
   ProgressDisplay display_;
   SupervisionEnd end_;
-  static constexpr int kMostBadMessages = 100;  // in a row: then the channel itself is broken
-  int bad_messages_ = 0;
-  bool channel_closed_ = false;
   bool stopping_ = false;
   std::optional<Error> failure_;
 };
