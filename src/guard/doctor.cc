@@ -169,16 +169,26 @@ void add_resources(Table& table, const HostFacts& facts) {
               absent("not to be had here", "Linux 6.14 or newer"));
 }
 
+/// As a slack run found it: the switch alone tells nothing in a cgroup with the controller cpu.
+bool sessions_weigh(const HostFacts& facts) {
+  return told(facts.slack, "autogroup").find("nice 19") != std::string_view::npos;
+}
+
+std::string autogroup_remedy(const HostFacts& facts) {
+  return facts.autogroup ? "" : "sysctl -w kernel.sched_autogroup_enabled=1";
+}
+
 void add_scheduling(Table& table, const HostFacts& facts) {
   table.tried("SCHED_IDLE", told(facts.slack, "idle_class") == "1",
               enforced("the slack class runs on what training leaves over"),
               absent("the class could not be set"));
-  table.tried("autogroup", told(facts.slack, "autogroup").find("nice 19") != std::string_view::npos,
+  table.tried("autogroup", sessions_weigh(facts),
               enforced("the slack class's session has weight 19"),
               facts.autogroup
-                  ? absent("switched on, but the session's weight could not be set")
+                  ? absent("switched on, but a cgroup with the controller cpu leaves sessions no "
+                           "weight, or it could not be set")
                   : absent("switched off: SCHED_IDLE alone, inside the trainer's own group",
-                           "sysctl -w kernel.sched_autogroup_enabled=1"));
+                           autogroup_remedy(facts)));
 }
 
 void add_senses(Table& table, const HostFacts& facts) {
@@ -189,11 +199,11 @@ void add_senses(Table& table, const HostFacts& facts) {
               absent("/proc/pressure cannot be read", "boot with psi=1"));
   table.tried("GPU", facts.gpu_present, measured(facts.gpu),
               absent(facts.gpu + ": null in every record, its verdict is not measured"));
-  table.tried("training impact", facts.autogroup,
+  table.tried("training impact", sessions_weigh(facts),
               measured("measured in random hold-outs; held by stopping evaluations and lowering "
                        "their sessions' weight; keisei verify attacks it"),
               measured("measured in random hold-outs; held by stopping evaluations alone",
-                       "sysctl -w kernel.sched_autogroup_enabled=1"));
+                       autogroup_remedy(facts)));
 }
 
 }  // namespace

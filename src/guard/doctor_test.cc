@@ -52,8 +52,12 @@ TEST(Doctor, NothingIsAbsentOnAHostThatHasAll) {
 TEST(Doctor, ATrainingIsHeldByStopsAloneWhereSessionsHaveNoWeights) {
   HostFacts facts = good_host();
   EXPECT_EQ(row(facts, "training impact").remedy, "");
-  facts.autogroup = false;
+  facts.slack->insert_or_assign("autogroup", "/autogroup-7 nice 0");  // as in a cgroup
   EXPECT_EQ(row(facts, "training impact").standing, Standing::MeasuredOnly);
+  EXPECT_THAT(row(facts, "training impact").why, HasSubstr("stopping evaluations alone"));
+  EXPECT_THAT(row(facts, "autogroup").why, HasSubstr("controller cpu"));
+  EXPECT_EQ(row(facts, "training impact").remedy, "");
+  facts.autogroup = false;
   EXPECT_THAT(row(facts, "training impact").remedy, HasSubstr("sched_autogroup_enabled"));
 }
 

@@ -80,11 +80,15 @@ void GuardedTask::start() {
   if (!plumbing) {
     return give_up(plumbing.error().message);
   }
+  os::JailSpec spec = jail_spec(command, context_.limits);
+  if (spec.slack != 0 && (cgroup_.is_idle() || !os::sessions_have_weights())) {
+    spec.without |= os::mechanism::kIdleSession;  // it could be set, and would count for nothing
+  }
   Result<os::Jail> jail = os::Jail::launch({.argv = command.argv,
                                             .environment = command.environment,
                                             .fds = plumbing->fds,
                                             .cgroup_fd = cgroup_.directory_fd(),
-                                            .jail = jail_spec(command, context_.limits)});
+                                            .jail = spec});
   if (!jail) {
     return give_up(jail.error().message);
   }

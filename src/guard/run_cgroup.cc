@@ -135,7 +135,9 @@ void describe_cgroup(const CgroupUse& use, Tier& tier) {
   }
   if (use.holds_cpu) {
     held.emplace_back("cpu.max");
-    std::erase_if(tier.enforced, [](const auto& line) { return line.starts_with("cpu:"); });
+    for (std::vector<std::string>* lines : {&tier.enforced, &tier.not_enforced}) {
+      std::erase_if(*lines, [](const auto& line) { return line.starts_with("cpu:"); });
+    }
     tier.enforced.emplace_back("cpu: cpu.max of the cgroup");
   }
   if (use.idle) {

@@ -51,7 +51,7 @@ TEST(RunCgroup, RefusedForksMatterOnlyBeforeAnAbnormalEnd) {
 
 TEST(RunCgroup, TheTierSaysWhatTheCgroupHolds) {
   Tier tier{.enforced = {"cpu: stop and continue"},
-            .not_enforced = {"memory: pipes", "files: all"}};
+            .not_enforced = {"cpu: unwaited children", "memory: pipes", "files: all"}};
   CgroupUse use = used();
   use.holds_cpu = true;
   describe_cgroup(use, tier);

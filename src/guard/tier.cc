@@ -1,6 +1,7 @@
 #include "guard/tier.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -108,10 +109,10 @@ class Lines {
       files();
     } else {
       say(false, "system calls: seccomp");
+      unfiltered();
       say(false, "network: seccomp, no sockets");
       say(false, "files: readable and writable as for this user");
       say(false, "memory: files on /dev/shm and /tmp that are written and closed; pipe buffers");
-      say(false, "memory: descriptors in flight between local sockets");
     }
     scheduling();
     return std::move(tier_);
@@ -145,23 +146,38 @@ class Lines {
     say(on() && limits_.processes.has_value(), std::move(processes));
     say(on() && limits_.file_size.has_value(), "file size: RLIMIT_FSIZE");
     say(on() && limits_.cpu_percent.has_value(), "cpu: stop and continue on measured time");
-    say(false,
-        "without a cgroup: shared memory that is mapped and in no page table; processor time of "
-        "children that nobody waits for");
+    say(false, "cpu: without cpu.max, processor time of children that nobody waits for");
+    say(false, "memory: without a cgroup, shared memory that is mapped and in no page table");
   }
 
   void calls_and_network() {
     const bool seccomp = has(os::mechanism::kSeccomp);
     say(seccomp, "system calls: seccomp");
-    std::string network = seccomp ? "network: seccomp, no sockets" : "network:";
-    network += has(os::mechanism::kNetworkNamespace) ? ", own namespace" : "";
-    network += has(os::mechanism::kLandlockNetwork) ? ", Landlock, no TCP" : "";
-    say(seccomp || has(os::mechanism::kNetworkNamespace), std::move(network));
+    std::vector<std::string> network;
+    if (seccomp) {
+      network.emplace_back("seccomp, no sockets");
+    }
+    if (has(os::mechanism::kNetworkNamespace)) {
+      network.emplace_back("own namespace");
+    }
+    if (has(os::mechanism::kLandlockNetwork)) {
+      network.emplace_back("Landlock, no TCP");
+    }
+    say(seccomp || has(os::mechanism::kNetworkNamespace),
+        network.empty() ? "network: as for this user"
+                        : fmt::format("network: {}", fmt::join(network, ", ")));
     say(seccomp || has(os::mechanism::kIpcNamespace),
         has(os::mechanism::kIpcNamespace) ? "IPC objects: own namespace" : "IPC objects: seccomp");
     if (!seccomp) {
-      say(false, "memory: descriptors in flight between local sockets");
+      unfiltered();
     }
+  }
+
+  /// What a filter of system calls alone refuses.
+  void unfiltered() {
+    say(false, "locks: on every file that it can read, the run's database too");
+    say(false, "scheduling: sessions and processors of its own choice");
+    say(false, "memory: descriptors in flight between local sockets");
   }
 
   void files() {

@@ -66,6 +66,7 @@ TEST(Tier, SaysOfAWorkerWhatItsJailToldAndNothingElse) {
   EXPECT_THAT(full.enforced, Contains(HasSubstr("read-only mounts")));
   EXPECT_THAT(full.enforced, Contains("scratch: 64 MB on /dev/shm, gone with the run"));
   EXPECT_THAT(full.not_enforced, Not(Contains(HasSubstr("flight"))));
+  EXPECT_THAT(full.not_enforced, Not(Contains(HasSubstr("locks"))));
   EXPECT_THAT(full.not_enforced, Not(Contains(HasSubstr("writable"))));
 
   const Tier none =
@@ -73,10 +74,20 @@ TEST(Tier, SaysOfAWorkerWhatItsJailToldAndNothingElse) {
   EXPECT_THAT(none.enforced, Not(Contains(HasSubstr("seccomp"))));
   EXPECT_THAT(none.enforced, Not(Contains(HasSubstr("Landlock"))));
   EXPECT_THAT(none.not_enforced, Contains(HasSubstr("system calls")));
-  EXPECT_THAT(none.not_enforced, Contains(HasSubstr("network")));
+  EXPECT_THAT(none.not_enforced, Contains("network: as for this user"));
+  EXPECT_THAT(none.not_enforced, Contains(HasSubstr("flight")));
+  EXPECT_THAT(none.not_enforced, Contains(HasSubstr("locks: on every file")));
+  EXPECT_THAT(none.not_enforced, Contains(HasSubstr("processors of its own choice")));
   EXPECT_THAT(none.not_enforced, Contains("scratch: none"));
   EXPECT_THAT(none.not_enforced, Contains("files: readable and writable as for this user"));
   EXPECT_THAT(none.not_enforced, Contains(HasSubstr("/dev/shm")));
+}
+
+TEST(Tier, WithoutAFilterOfSystemCallsTheNamespaceIsWhatHoldsTheNetwork) {
+  const std::uint32_t unfiltered = kAll & ~os::mechanism::kSeccomp;
+  const Tier tier = describe_tier({}, {}, os::JailHold{os::Containment::PidNamespace, unfiltered});
+  EXPECT_THAT(tier.enforced, Contains("network: own namespace, Landlock, no TCP"));
+  EXPECT_THAT(tier.enforced, Contains("IPC objects: own namespace"));
 }
 
 TEST(Tier, ClaimsNothingMoreWhereTheJailNeverTold) {

@@ -93,9 +93,6 @@ Result<Here> locate(const CgroupHost& host) {
   if (!inside) {
     return fail("the cgroup of this process lies outside of what is mounted at {}", mount->point);
   }
-  if (within_run(*inside)) {
-    return fail("this process is in a guarded run itself, whose cgroup holds");
-  }
   const fs::path top = host.root / fs::path(mount->point).relative_path();
   return Here{.top = top, .own = (top / *inside).lexically_normal()};
 }
@@ -191,6 +188,20 @@ std::optional<std::string> parse_own_cgroup(std::string_view text) {
   return std::nullopt;
 }
 
+bool is_weighed_by_version_1(std::string_view text) {
+  for (const std::string_view line : lines(text)) {  // «1:cpu,cpuacct:/path»
+    const std::size_t first = std::min(line.find(':'), line.size());
+    const std::size_t second = std::min(line.find(':', first + 1), line.size());
+    std::string controllers(line.substr(first, second - first));
+    std::ranges::replace_if(
+        controllers, [](char c) { return c == ':' || c == ','; }, ' ');
+    if (has_controller(controllers, "cpu") && line.substr(second) != ":/") {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool has_controller(std::string_view text, std::string_view name) {
   return std::ranges::count(words(text), name) > 0;
 }
@@ -225,6 +236,9 @@ Result<CgroupPlace> find_delegated_cgroup(const CgroupHost& host) {
     return fail("KEISEI_CGROUP is off");
   }
   KEISEI_TRY(here, locate(host));
+  if (const auto inside = below(here.own, here.top); inside && within_run(*inside)) {
+    return fail("this process is in a guarded run itself, whose cgroup holds");
+  }
   fs::path directory = here.own.filename() == kSupervisorCgroup ? here.own.parent_path() : here.own;
   if (!host.named.empty()) {
     KEISEI_TRY(named, named_directory(host, here));
@@ -237,6 +251,24 @@ Result<CgroupPlace> find_delegated_cgroup(const CgroupHost& host) {
   return CgroupPlace{.directory = directory,
                      .cpu = has_controller(content(directory / "cgroup.controllers"), "cpu"),
                      .occupied = here.own == directory};
+}
+
+bool is_weighed_by_cgroup(const CgroupHost& host) {
+  if (is_weighed_by_version_1(content(host.root / "proc/self/cgroup"))) {
+    return true;
+  }
+  const Result<Here> here = locate(host);
+  if (!here) {
+    return false;
+  }
+  fs::path cgroup = here->own;
+  while (below(cgroup, here->top)) {
+    if (access((cgroup / "cpu.weight").c_str(), F_OK) == 0) {  // the root has none
+      return true;
+    }
+    cgroup = cgroup.parent_path();
+  }
+  return false;
 }
 
 }  // namespace keisei::os

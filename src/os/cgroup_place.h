@@ -42,6 +42,10 @@ struct CgroupPlace {
 /// Reads only. The error is the reason why there is none, for people.
 [[nodiscard]] Result<CgroupPlace> find_delegated_cgroup(const CgroupHost& host);
 
+/// Whether the controller cpu weighs this process's cgroup, or one above it: the kernel then gives
+/// no weight to sessions. Of what a cgroup namespace hides, version 1 tells nothing.
+[[nodiscard]] bool is_weighed_by_cgroup(const CgroupHost& host);
+
 /// What the rule looks at.
 struct CgroupCandidate {
   std::string directory;
@@ -65,6 +69,9 @@ struct CgroupMount {
 };
 /// The first cgroup v2 of /proc/self/mountinfo.
 [[nodiscard]] std::optional<CgroupMount> parse_cgroup_mount(std::string_view mountinfo);
+
+/// Whether `text`, a /proc/self/cgroup, has the controller cpu of version 1 below its root.
+[[nodiscard]] bool is_weighed_by_version_1(std::string_view text);
 
 /// The version 2 line of /proc/self/cgroup.
 [[nodiscard]] std::optional<std::string> parse_own_cgroup(std::string_view text);

@@ -54,6 +54,24 @@ class CgroupPlaces : public testing::Test {
   CgroupHost host_;
 };
 
+TEST_F(CgroupPlaces, ACgroupWithTheControllerCpuTakesSessionsTheirWeight) {
+  cgroup("/a/b");
+  live_in("/a/b");
+  EXPECT_FALSE(is_weighed_by_cgroup(host_));
+  write("sys/fs/cgroup/a/cpu.weight", "100\n");  // of the one above
+  EXPECT_TRUE(is_weighed_by_cgroup(host_));
+  live_in("/");
+  EXPECT_FALSE(is_weighed_by_cgroup(host_));
+}
+
+TEST_F(CgroupPlaces, SoDoesVersion1BelowItsRoot) {
+  EXPECT_TRUE(is_weighed_by_version_1("4:memory:/a\n2:cpu,cpuacct:/docker/1\n0::/\n"));
+  EXPECT_FALSE(is_weighed_by_version_1("4:memory:/a\n2:cpu,cpuacct:/\n0::/a\n"));
+  EXPECT_FALSE(is_weighed_by_version_1("3:cpuset:/a\n1:name=cpu:/a\nbroken\n\n"));
+  write("proc/self/cgroup", "1:cpu:/a\n0::/\n");
+  EXPECT_TRUE(is_weighed_by_cgroup(host_));
+}
+
 TEST_F(CgroupPlaces, OurOwnCgroupIsOursWithoutPrivilegeOnly) {
   cgroup("/training");
   live_in("/training");

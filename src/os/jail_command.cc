@@ -56,21 +56,11 @@ void enter_session(JailSession session) {
   }
 }
 
-bool says_one(const char* path) {
-  char digit = 0;
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  const bool one = fd >= 0 && read(fd, &digit, 1) == 1 && digit == '1';
-  if (fd >= 0) {
-    close(fd);
-  }
-  return one;
-}
-
 std::uint32_t enter_idle_class(const JailSpec& spec) {
   std::uint32_t held = 0;
   // In its own session SCHED_IDLE competes only with itself: the session's weight does the rest. A
   // foreign session's weight is not ours to lower.
-  if (spec.session == JailSession::Own && says_one("/proc/sys/kernel/sched_autogroup_enabled") &&
+  if (spec.session == JailSession::Own && (spec.without & mechanism::kIdleSession) == 0 &&
       write_own("/proc/self/autogroup", "19")) {
     held |= mechanism::kIdleSession;
   }

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/unique_fd.h"
+#include "os/cgroup_place.h"
 #include "os/procfs.h"
 
 namespace keisei::os {
@@ -25,8 +26,9 @@ bool has_weight(int fd, bool low) {
 }  // namespace
 
 bool sessions_have_weights() {
+  static const bool weighed = is_weighed_by_cgroup(this_cgroup_host());
   const auto text = read_proc("/proc/sys/kernel/sched_autogroup_enabled");
-  return text && text->starts_with('1');
+  return !weighed && text && text->starts_with('1');
 }
 
 bool set_weight(std::span<const pid_t> members, bool low) {

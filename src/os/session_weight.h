@@ -7,7 +7,8 @@
 namespace keisei::os {
 
 /// Whether this kernel gives each session a weight of its own (sched_autogroup_enabled): without
-/// it, and in a cgroup with the cpu controller, lowering one does nothing.
+/// it, and in a cgroup with the cpu controller, lowering one does nothing. Ask after this process
+/// has gone to its cgroup: that it is moved later is not noticed.
 [[nodiscard]] bool sessions_have_weights();
 
 /// Gives the sessions of all `members` the weight of nice 19, or lifts it to that of nice 0
