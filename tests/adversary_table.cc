@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "guarded_run.h"
+#include "host_mechanisms.h"
 
 namespace keisei::testing_support {
 namespace {
@@ -87,6 +88,8 @@ Result<void> set_option(AdversaryRow& row, const std::string& key, const std::st
     row.said = value;
   } else if (key == "unheld") {
     row.unheld = value;
+  } else if (key == "needs" && is_mechanism(value)) {
+    row.needs.push_back(value);
   } else {
     return set_choice(row, key, value);
   }

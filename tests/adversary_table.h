@@ -26,9 +26,10 @@ struct AdversaryRow {
 
   Bytes peak;  ///< at most
   std::optional<double> cpu_seconds = std::nullopt;
-  guard::ExitRecord exit;  ///< where one of both is set
-  std::string said;        ///< part of the kept stderr
-  std::string unheld;      ///< part of one of tier.not_enforced
+  guard::ExitRecord exit;          ///< where one of both is set
+  std::string said;                ///< part of the kept stderr
+  std::string unheld;              ///< part of one of tier.not_enforced
+  std::vector<std::string> needs;  ///< of host_mechanisms.h: skipped where the host has it not
   bool paused = false;
 };
 
