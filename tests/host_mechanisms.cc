@@ -37,9 +37,9 @@ bool has_namespaces() {
 
 using Question = bool (*)();
 const std::map<std::string_view, Question>& questions() {
-  static const std::map<std::string_view, Question> kQuestions = {
+  static const std::map<std::string_view, Question> all = {
       {"seccomp", has_seccomp}, {"landlock", has_landlock}, {"namespaces", has_namespaces}};
-  return kQuestions;
+  return all;
 }
 
 }  // namespace
