@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "guarded_run.h"
+#include "os/mapped_files.h"
 
 namespace keisei {
 namespace {
@@ -86,6 +87,24 @@ TEST_F(WatchedRuns, AWorkerThatHidesItsDescriptorTableIsOverMemory) {
   const GuardRecord record = run(command, {.timeout = 20s, .memory = megabytes(100)});
   EXPECT_EQ(record.outcome, Outcome::OverMemory);
   EXPECT_THAT(record.cause, HasSubstr("hides its descriptor table"));
+}
+
+TEST_F(WatchedRuns, ACommandsSharedMemoryThatNoPageTableShowsCountsWhereItCanBeMeasured) {
+  const auto in_no_page_table = testing::Contains(HasSubstr("in no page table"));
+  for (const char* way : {"drop", "copy", "write", "tail"}) {
+    SCOPED_TRACE(way);
+    GuardedCommand command = runs_.adversary("hide_shared", {way, "600"});
+    command.profile = guard::Profile::Command;
+    const GuardRecord record = run(command, {.timeout = 2s, .memory = megabytes(100)});
+    if (os::can_measure_mapped_files() || record.cgroup) {
+      EXPECT_EQ(record.outcome, Outcome::OverMemory);
+      EXPECT_LE(record.peak_memory, megabytes(164));
+      EXPECT_THAT(record.tier.not_enforced, testing::Not(in_no_page_table));
+    } else {  // such a file may be mapped at any size and hardly hold a page
+      EXPECT_EQ(record.outcome, Outcome::TimedOut);
+      EXPECT_THAT(record.tier.not_enforced, in_no_page_table);
+    }
+  }
 }
 
 TEST_F(WatchedRuns, WhatAChildWroteToDiskCountsAlsoAfterItsEnd) {

@@ -99,11 +99,11 @@ void GuardedTask::start() {
   stderr_ = Drain(std::move(plumbing->stderr_pipe), Drain::Keep::Tail, kStderrTail);
 
   const bool governed = context_.limits.cpu_percent && context_.enforced() && !cgroup_.holds_cpu();
-  ResourceMonitor::Options options{
-      .root = jail_->init_pid(),
-      .memory_limit = context_.limits.memory,
-      .descriptors_must_be_readable = command.profile == Profile::Worker,
-      .shared_files = sealed_files(command.fds)};
+  ResourceMonitor::Options options{.root = jail_->init_pid(),
+                                   .memory_limit = context_.limits.memory,
+                                   .worker = command.profile == Profile::Worker,
+                                   .kernel_holds_memory = cgroup_.holds_memory(),
+                                   .shared_files = sealed_files(command.fds)};
   if (governed) {
     options.account_rest = {};
     cpu_governor_.emplace(*context_.limits.cpu_percent, facts_.admitted);

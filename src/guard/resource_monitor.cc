@@ -1,10 +1,10 @@
 #include "guard/resource_monitor.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <functional>
 #include <map>
+
+#include "guard/thread_cpu_time.h"
 
 namespace keisei::guard {
 namespace {
@@ -37,13 +37,6 @@ std::chrono::nanoseconds pace(Bytes headroom, std::chrono::nanoseconds shortest,
   return std::clamp(wait, shortest, longest);
 }
 
-/// Of this thread: on a busy machine a probe takes longer, but costs no more.
-std::chrono::nanoseconds cpu_time() {
-  timespec time = {};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
 Bytes total(const std::vector<os::MemoryFile>& files) {
   Bytes sum;
   for (const os::MemoryFile& file : files) {
@@ -55,7 +48,7 @@ Bytes total(const std::vector<os::MemoryFile>& files) {
 }  // namespace
 
 ResourceMonitor::ResourceMonitor(os::ProcessView& view, Options options)
-    : view_(view), options_(std::move(options)) {}
+    : view_(view), options_(std::move(options)), hidden_(options_.worker) {}
 
 ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   ResourceSample sample;
@@ -63,18 +56,24 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   const CheapSum sum = sum_up(sample);
   const bool scan = !next_scan_ || now >= *next_scan_;
   if (scan) {
-    scan_descriptors();
+    scan_descriptors(now);
   }
   // Inherited memfds are mapped by whoever reads them; what is shared beyond them counts.
   const Bytes shared =
       sum.shared > Bytes{} ? std::max(Bytes{}, sum.shared - inherited(now)) : Bytes{};
   scratch_used_ = scratch_ ? view_.used_of_file_system(scratch_->fd) : Bytes{};
-  sample.memory = settle(sum.anonymous + shared + total(files_) + scratch_used_, now);
-  if (scan) {  // by what it has found: nothing else sees a memfd that nobody maps
-    next_scan_ = now + pace(options_.memory_limit - sample.memory, kShortestScan, kLongestScan);
+  sample.memory =
+      settle(sum.anonymous + shared + hidden_.beyond(shared) + total(files_) + scratch_used_, now);
+  // Below the limit a bound is no figure; above it a worker must not have what nobody can see.
+  const Bytes bound = sum.anonymous + hidden_.bound().value_or(Bytes{});
+  if (hidden_.bound() && bound > options_.memory_limit) {
+    sample.memory = std::max(sample.memory, bound);
   }
-  sample.descriptors_hidden =
-      options_.descriptors_must_be_readable && hidden_in_a_row_ >= kHiddenPatience;
+  if (scan) {  // by what it has found: nothing else sees a memfd that nobody maps
+    next_scan_ = now + pace(options_.memory_limit - std::max(sample.memory, bound), kShortestScan,
+                            kLongestScan);
+  }
+  sample.descriptors_hidden = options_.worker && hidden_in_a_row_ >= kHiddenPatience;
   if (!next_account_ || now >= *next_account_) {
     account();
     next_account_ = now + options_.account_rest;
@@ -170,7 +169,7 @@ void ResourceMonitor::account() {
   }
 }
 
-void ResourceMonitor::scan_descriptors() {
+void ResourceMonitor::scan_descriptors(MonotonicTime now) {
   files_.clear();
   bool hidden = false;
   std::set<os::FileId> seen = options_.shared_files;
@@ -184,13 +183,17 @@ void ResourceMonitor::scan_descriptors() {
     }
   }
   hidden_in_a_row_ = hidden ? hidden_in_a_row_ + 1 : 0;
+  if (!options_.kernel_holds_memory) {
+    const auto counted = [&](const os::FileId& id) { return in_scratch(id) || seen.contains(id); };
+    hidden_.look(view_, members_, counted, now);
+  }
 }
 
 Bytes ResourceMonitor::inherited(MonotonicTime now) {
   if (options_.shared_files.empty() || (next_inherited_ && now < *next_inherited_)) {
     return inherited_;
   }
-  const std::chrono::nanoseconds before = cpu_time();
+  const std::chrono::nanoseconds before = thread_cpu_time();
   inherited_ = {};
   for (const pid_t pid : members_) {
     for (const os::Mapping& mapping : view_.mappings(pid)) {
@@ -199,7 +202,7 @@ Bytes ResourceMonitor::inherited(MonotonicTime now) {
       }
     }
   }
-  const std::chrono::nanoseconds cost = cpu_time() - before;
+  const std::chrono::nanoseconds cost = thread_cpu_time() - before;
   next_inherited_ = now + std::max(kInheritedRest, kInheritedShare * cost);
   return inherited_;
 }
@@ -207,7 +210,8 @@ Bytes ResourceMonitor::inherited(MonotonicTime now) {
 /// The cheap sum where it is below the limit or counts no page twice; otherwise the exact one,
 /// between two exact probes corrected by the growth since.
 Bytes ResourceMonitor::settle(Bytes cheap, MonotonicTime now) {
-  const bool may_count_twice = members_.size() > 1 || !files_.empty() || scratch_used_ > Bytes{};
+  const bool may_count_twice =
+      members_.size() > 1 || !files_.empty() || !hidden_.files().empty() || scratch_used_ > Bytes{};
   if (cheap <= options_.memory_limit || !may_count_twice) {
     return cheap;
   }
@@ -219,14 +223,14 @@ Bytes ResourceMonitor::settle(Bytes cheap, MonotonicTime now) {
     return std::min(believed, options_.memory_limit);  // not known to be above it
   }
   const MonotonicTime started = MonotonicClock::now();
-  const std::chrono::nanoseconds before = cpu_time();
+  const std::chrono::nanoseconds before = thread_cpu_time();
   const Exact first = exact(cheap);
   Bytes measured = first.sum;
   if (measured > options_.memory_limit && !first.sure) {
     // Sharers that come and go while they are read one by one make a sum that never was.
     measured = std::min(measured, exact(cheap).sum);
   }
-  exact_cost_ = cpu_time() - before;
+  exact_cost_ = thread_cpu_time() - before;
   exact_at_ = now + (MonotonicClock::now() - started);
   counted_twice_ = std::max(Bytes{}, cheap - measured);
   return measured;
@@ -255,8 +259,10 @@ ResourceMonitor::Exact ResourceMonitor::exact(Bytes cheap) {
       return {.sum = std::max(sum, cheap), .sure = true};
     }
   }
-  for (const os::MemoryFile& file : files_) {
-    sum = sum + std::max(Bytes{}, file.allocated - mapped[file.file]);
+  for (const std::vector<os::MemoryFile>& files : {files_, hidden_.files()}) {
+    for (const os::MemoryFile& file : files) {
+      sum = sum + std::max(Bytes{}, file.allocated - mapped[file.file]);
+    }
   }
   return {.sum = sum};
 }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "guard/gpu_account.h"
+#include "guard/hidden_memory.h"
 #include "guard/training_impact.h"
 #include "os/gpu.h"
 #include "os/process_view.h"
@@ -49,16 +50,17 @@ struct PerformanceMetrics {
 
 /// Watches the tree below one init.
 ///   ProcessView -> sample -> ResourceSample (for the judge), PerformanceMetrics (for the record)
-/// Cheap probes at every sample; descriptor tables at most every 6 to 100 ms; the exact and dear
-/// probe only where the cheap sum is above the limit and may count pages twice. While it stays so,
-/// the probe is repeated, with four times its CPU time and at least 20 ms between two of them: a
-/// page that is copied at last changes no cheap sum.
+/// Cheap probes at every sample; descriptor tables, and what is mapped and in no page table, at
+/// most every 6 to 100 ms; the exact and dear probe only where the cheap sum is above the limit and
+/// may count pages twice. While it stays so, the probe is repeated, with four times its CPU time
+/// and at least 20 ms between two of them: a page that is copied at last changes no cheap sum.
 class ResourceMonitor {
  public:
   struct Options {
-    pid_t root = 0;      ///< the init; not itself counted
-    Bytes memory_limit;  ///< sets the pace
-    bool descriptors_must_be_readable = false;
+    pid_t root = 0;                          ///< the init; not itself counted
+    Bytes memory_limit;                      ///< sets the pace
+    bool worker = false;                     ///< what it hides, or might hide, counts against it
+    bool kernel_holds_memory = false;        ///< a cgroup: what no page table shows is no concern
     std::set<os::FileId> shared_files = {};  ///< memfds that were handed in
     /// Between two counts of CPU time, threads and I/O, which nothing but a CPU limit needs often.
     std::chrono::nanoseconds account_rest = std::chrono::milliseconds(100);
@@ -97,7 +99,7 @@ class ResourceMonitor {
   [[nodiscard]] bool in_scratch(const os::FileId& file) const {
     return scratch_ && file.device == scratch_->device;
   }
-  void scan_descriptors();
+  void scan_descriptors(MonotonicTime now);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
   [[nodiscard]] double cpu_seconds_now() const;
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
@@ -121,6 +123,7 @@ class ResourceMonitor {
   std::optional<MonotonicTime> next_scan_;
   std::vector<os::MemoryFile> files_;  // each inode once, inherited ones left out
   int hidden_in_a_row_ = 0;
+  HiddenMemory hidden_;  // as of the last scan, too
   // What the cheap sum counts twice, as of the last exact probe.
   Bytes counted_twice_;
   std::optional<MonotonicTime> exact_at_;   // its end

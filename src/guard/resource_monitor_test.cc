@@ -18,6 +18,7 @@ class FakeView : public os::ProcessView {
     os::ProcessMemory memory;
     os::ProcessStat stat;
     std::optional<std::vector<os::MemoryFile>> files = std::vector<os::MemoryFile>{};
+    std::vector<os::MappedFile> mapped = {};
     std::vector<os::Mapping> mappings;
     std::optional<os::ProcessIo> io = std::nullopt;
     std::chrono::nanoseconds cpu_time{0};
@@ -26,6 +27,7 @@ class FakeView : public os::ProcessView {
   os::ProcessStat init;
   std::optional<os::ProcessIo> init_io;
   Bytes scratch;
+  std::optional<Bytes> host = std::nullopt;
   int descriptor_scans = 0;
   int exact_probes = 0;
 
@@ -50,6 +52,10 @@ class FakeView : public os::ProcessView {
   std::optional<os::ProcessIo> io(pid_t pid) override {
     return pid == kInit ? init_io : processes.at(pid).io;
   }
+  std::vector<os::MappedFile> mapped_files(pid_t pid, MonotonicTime) override {
+    return processes.at(pid).mapped;
+  }
+  std::optional<Bytes> shared_memory_of_host() override { return host; }
   Bytes used_of_file_system(int) override { return scratch; }
   std::vector<os::Mapping> mappings(pid_t pid) override {
     ++exact_probes;
@@ -63,7 +69,7 @@ class ResourceMonitorTest : public testing::Test {
     return {view_,
             {.root = kInit,
              .memory_limit = megabytes(500),
-             .descriptors_must_be_readable = true,
+             .worker = true,
              .shared_files = {kWeights}}};
   }
   void add(pid_t pid, Bytes anonymous, Bytes shared = {}) {
@@ -192,6 +198,70 @@ TEST_F(ResourceMonitorTest, CountsAMappedMemfdOnceInTheExactProbe) {
        .proportional = megabytes(40),
        .anonymous = {}}};
   EXPECT_EQ(monitor().sample(now_).memory, megabytes(305));
+}
+
+TEST_F(ResourceMonitorTest, SeesMappedFilesThatNoPageTableShowsAndCountsEachOnce) {
+  add(101, megabytes(5), megabytes(20));  // 20 MB of the file are in its page table
+  add(102, megabytes(5));
+  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(300)},
+                                 {.file = kWeights, .allocated = megabytes(90)}};
+  view_.processes[102].mapped = view_.processes[101].mapped;
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(310));
+}
+
+TEST_F(ResourceMonitorTest, AMappedFileThatIsOpenToBeSeenCountsOnce) {
+  add(101, megabytes(5));
+  view_.processes[101].files = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(300)}};
+  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(300)}};
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(305));
+}
+
+TEST_F(ResourceMonitorTest, AddsWhatIsHiddenToWhatThePageTablesShowInTheExactProbe) {
+  add(101, megabytes(5), megabytes(280));  // another 280 MB of files that are open
+  view_.processes[101].files = {{.file = {.device = 1, .inode = 8}, .allocated = megabytes(280)}};
+  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(300)}};
+  view_.processes[101].mappings = {{.file = {.device = 1, .inode = 8},
+                                    .shared_memory = true,
+                                    .proportional = megabytes(280),
+                                    .anonymous = {}},
+                                   {.proportional = megabytes(5), .anonymous = megabytes(5)}};
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(585));
+}
+
+TEST_F(ResourceMonitorTest, WhatNobodyCanMeasureIsBoundedByTheGrowthOfTheHost) {
+  add(101, megabytes(50));
+  view_.host = megabytes(4000);
+  ResourceMonitor watching = monitor();
+  (void)watching.sample(now_);
+  view_.host = megabytes(3900);  // somebody else gave some back
+  (void)watching.sample(now_ + 3s);
+  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = std::nullopt}};
+  view_.host = megabytes(4340);
+  EXPECT_EQ(watching.sample(now_ + 4s).memory, megabytes(50));  // it may have come between
+  EXPECT_EQ(watching.sample(now_ + 5s).memory, megabytes(50));  // 490 MB: it need not be its own
+  view_.host = megabytes(4360);
+  EXPECT_EQ(watching.sample(now_ + 6s).memory, megabytes(510));
+  view_.processes[101].mapped.clear();
+  EXPECT_EQ(watching.sample(now_ + 7s).memory, megabytes(50));
+}
+
+TEST_F(ResourceMonitorTest, ACommandIsNotJudgedByABound) {
+  add(101, megabytes(50));
+  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = std::nullopt}};
+  view_.host = megabytes(1000);
+  ResourceMonitor watching(view_, {.root = kInit, .memory_limit = megabytes(500)});
+  (void)watching.sample(now_);
+  view_.host = megabytes(9000);
+  (void)watching.sample(now_ + 1s);
+  EXPECT_EQ(watching.sample(now_ + 2s).memory, megabytes(50));
+}
+
+TEST_F(ResourceMonitorTest, WhereTheKernelHoldsTheMemoryNobodyLooksForWhatIsHidden) {
+  add(101, megabytes(50));
+  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(600)}};
+  ResourceMonitor watching(
+      view_, {.root = kInit, .memory_limit = megabytes(500), .kernel_holds_memory = true});
+  EXPECT_EQ(watching.sample(now_).memory, megabytes(50));
 }
 
 TEST_F(ResourceMonitorTest, LooksMoreOftenNearTheLimit) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "guard/tier.h"
+#include "os/mapped_files.h"
 
 namespace keisei::guard {
 namespace {
@@ -120,7 +121,8 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
   record.impact = facts.impact;
   record.sla = context.sla.judge(metrics, ending.outcome);
   record.profile = context.command.profile;
-  record.tier = describe_tier(context.command, context.limits, facts.hold);
+  record.tier =
+      describe_tier(context.command, context.limits, facts.hold, os::can_measure_mapped_files());
   describe_cgroup(facts.cgroup, record.tier);
   if (context.governor != nullptr) {
     (context.enforced() ? record.tier.enforced : record.tier.not_enforced)

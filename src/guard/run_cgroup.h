@@ -38,6 +38,7 @@ class RunCgroup {
 
   /// -1: none.
   [[nodiscard]] int directory_fd() const { return leaf_ ? leaf_->directory_fd() : -1; }
+  [[nodiscard]] bool holds_memory() const { return use_.holds_memory; }
   [[nodiscard]] bool holds_cpu() const { return use_.holds_cpu; }
   /// It has the slack class's weight, and sessions in it have none.
   [[nodiscard]] bool is_idle() const { return use_.idle; }

@@ -94,8 +94,9 @@ namespace {
 /// Collects the lines of one tier.
 class Lines {
  public:
-  Lines(const GuardedCommand& command, const EvaluationLimits& limits, const os::JailHold& hold)
-      : command_(command), limits_(limits), hold_(hold) {}
+  Lines(const GuardedCommand& command, const EvaluationLimits& limits, const os::JailHold& hold,
+        bool mapped_is_measured)
+      : command_(command), limits_(limits), hold_(hold), mapped_is_measured_(mapped_is_measured) {}
 
   Tier write() && {
     lifetime();
@@ -147,7 +148,12 @@ class Lines {
     say(on() && limits_.file_size.has_value(), "file size: RLIMIT_FSIZE");
     say(on() && limits_.cpu_percent.has_value(), "cpu: stop and continue on measured time");
     say(false, "cpu: without cpu.max, processor time of children that nobody waits for");
-    say(false, "memory: without a cgroup, shared memory that is mapped and in no page table");
+    if (!mapped_is_measured_) {
+      say(false, worker() ? "memory: without a cgroup, shared memory that is mapped and in no page "
+                            "table is only bounded, by the growth of the host's"
+                          : "memory: without a cgroup, shared memory that is mapped and in no page "
+                            "table");
+    }
   }
 
   void calls_and_network() {
@@ -217,14 +223,15 @@ class Lines {
   const GuardedCommand& command_;
   const EvaluationLimits& limits_;
   const os::JailHold& hold_;
+  const bool mapped_is_measured_;
   Tier tier_;
 };
 
 }  // namespace
 
 Tier describe_tier(const GuardedCommand& command, const EvaluationLimits& limits,
-                   const std::optional<os::JailHold>& hold) {
-  return hold ? Lines(command, limits, *hold).write() : Tier{};
+                   const std::optional<os::JailHold>& hold, bool mapped_is_measured) {
+  return hold ? Lines(command, limits, *hold, mapped_is_measured).write() : Tier{};
 }
 
 }  // namespace keisei::guard

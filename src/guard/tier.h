@@ -14,8 +14,10 @@ namespace keisei::guard {
 /// The jail that holds `limits` for `command`.
 [[nodiscard]] os::JailSpec jail_spec(const GuardedCommand& command, const EvaluationLimits& limits);
 
-/// What holds this run, as its jail told. `hold` is nothing where no tree was started.
+/// What holds this run, as its jail told. `hold` is nothing where no tree was started;
+/// `mapped_is_measured`: os::can_measure_mapped_files().
 [[nodiscard]] Tier describe_tier(const GuardedCommand& command, const EvaluationLimits& limits,
-                                 const std::optional<os::JailHold>& hold);
+                                 const std::optional<os::JailHold>& hold,
+                                 bool mapped_is_measured = true);
 
 }  // namespace keisei::guard

@@ -90,6 +90,18 @@ TEST(Tier, WithoutAFilterOfSystemCallsTheNamespaceIsWhatHoldsTheNetwork) {
   EXPECT_THAT(tier.enforced, Contains("IPC objects: own namespace"));
 }
 
+TEST(Tier, SaysWhatHoldsSharedMemoryThatIsInNoPageTable) {
+  const os::JailHold hold{os::Containment::PidNamespace, kAll};
+  const auto line = HasSubstr("in no page table");
+  EXPECT_THAT(describe_tier({}, {}, hold, true).not_enforced, Not(Contains(line)));
+  EXPECT_THAT(describe_tier({}, {}, hold, false).not_enforced,
+              Contains(testing::AllOf(line, HasSubstr("only bounded"))));
+  GuardedCommand command;
+  command.profile = Profile::Command;
+  EXPECT_THAT(describe_tier(command, {}, hold, false).not_enforced,
+              Contains(testing::AllOf(line, Not(HasSubstr("only bounded")))));
+}
+
 TEST(Tier, ClaimsNothingMoreWhereTheJailNeverTold) {
   const Tier early = describe_tier({}, {}, os::JailHold{os::Containment::PidNamespace});
   EXPECT_THAT(early.not_enforced, Contains("all else: the command never started"));

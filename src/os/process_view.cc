@@ -143,6 +143,7 @@ std::vector<pid_t> ProcfsView::descendants(pid_t root) {
     table_.watch(root);
   }
   std::vector<pid_t> living = table_.descendants(root, MonotonicClock::now());
+  mapped_.keep_only(living);
   std::erase_if(kept_, [&](const auto& entry) {  // or the dead would take the places of others
     return entry.first != root && std::ranges::find(living, entry.first) == living.end();
   });
@@ -187,6 +188,7 @@ bool ProcfsView::living(pid_t pid) {
 
 void ProcfsView::drop(pid_t pid) {
   kept_.erase(pid);
+  mapped_.forget(pid);
   table_.drop(pid);
 }
 
@@ -214,6 +216,7 @@ std::optional<ProcessMemory> ProcfsView::memory(pid_t pid) {
     drop(pid);
     return std::nullopt;
   }
+  mapped_.note_size(pid, pages ? pages->unwritable : 0);
   if (without_pages || can_swap_ || pages->shared != known.shared_pages) {
     const std::optional<ProcessMemory> whole = whole_memory(pid);
     if (whole && pages) {
@@ -278,6 +281,18 @@ std::optional<std::vector<MemoryFile>> ProcfsView::memory_files(pid_t pid) {
     known.descriptors = std::move(directory);
   }
   return std::move(table.files);
+}
+
+std::vector<MappedFile> ProcfsView::mapped_files(pid_t pid, MonotonicTime now) {
+  // Below «task» a thread has no map_files; under its own number it has.
+  const std::string process = mapped_.size_known(pid) ? directory_of(pid) : readable_directory(pid);
+  return mapped_.of(pid, {.process = "/proc" + process.substr(process.rfind('/')),
+                          .cpu_time = cpu_time(pid),
+                          .now = now});
+}
+
+std::optional<Bytes> ProcfsView::shared_memory_of_host() {
+  return parse_shared_total(read_proc("/proc/meminfo").value_or(""));
 }
 
 std::vector<Mapping> ProcfsView::mappings(pid_t pid) {

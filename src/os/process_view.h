@@ -11,7 +11,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/unique_fd.h"
+#include "os/mapped_files.h"
 #include "os/process_table.h"
 #include "os/procfs.h"
 
@@ -40,6 +42,10 @@ class ProcessView {
   [[nodiscard]] virtual Bytes used_of_file_system(int fd) = 0;
   /// Nothing where the descriptor table of a living process must not be read.
   [[nodiscard]] virtual std::optional<std::vector<MemoryFile>> memory_files(pid_t pid) = 0;
+  /// Files in memory that it maps, also where its page table has no page of them.
+  [[nodiscard]] virtual std::vector<MappedFile> mapped_files(pid_t pid, MonotonicTime now) = 0;
+  /// What all files in memory of this machine hold; nothing where it does not tell.
+  [[nodiscard]] virtual std::optional<Bytes> shared_memory_of_host() = 0;
   /// Dear: tens of milliseconds for a large process.
   [[nodiscard]] virtual std::vector<Mapping> mappings(pid_t pid) = 0;
 };
@@ -68,6 +74,8 @@ class ProcfsView : public ProcessView {
   [[nodiscard]] std::optional<ProcessIo> io(pid_t pid) override;
   [[nodiscard]] Bytes used_of_file_system(int fd) override;
   [[nodiscard]] std::optional<std::vector<MemoryFile>> memory_files(pid_t pid) override;
+  [[nodiscard]] std::vector<MappedFile> mapped_files(pid_t pid, MonotonicTime now) override;
+  [[nodiscard]] std::optional<Bytes> shared_memory_of_host() override;
   [[nodiscard]] std::vector<Mapping> mappings(pid_t pid) override;
 
  private:
@@ -96,6 +104,7 @@ class ProcfsView : public ProcessView {
   const bool can_swap_;
   pid_t root_ = 0;
   std::unordered_map<pid_t, Kept> kept_;
+  MappedFiles mapped_;
 };
 
 }  // namespace keisei::os

@@ -157,13 +157,16 @@ std::optional<pid_t> parse_thread_group(std::string_view text) { return id_of(te
 std::optional<pid_t> parse_parent(std::string_view text) { return id_of(text, "PPid"); }
 
 std::optional<ProcessPages> parse_statm(std::string_view text) {
-  next_word(text);  // size
+  const auto size = to_number<std::int64_t>(next_word(text));
   const auto resident = to_number<std::int64_t>(next_word(text));
   const auto shared = to_number<std::int64_t>(next_word(text));
-  if (!resident || !shared) {
+  next_word(text);  // the program's text
+  next_word(text);  // always 0
+  const auto data = to_number<std::int64_t>(next_word(text));
+  if (!size || !resident || !shared || !data) {
     return std::nullopt;
   }
-  return ProcessPages{.resident = *resident, .shared = *shared};
+  return ProcessPages{.resident = *resident, .shared = *shared, .unwritable = *size - *data};
 }
 
 std::optional<ProcessIo> parse_io(std::string_view text) {
@@ -224,9 +227,11 @@ std::vector<MappedRange> parse_maps(std::string_view text) {
     if (!head) {
       continue;
     }
-    MappedRange range{.file = head->file};
+    MappedRange range{.file = head->file, .shared_memory = head->shared_memory};
     const std::string_view addresses = next_word(line);
-    std::from_chars(addresses.data(), addresses.data() + addresses.size(), range.begin, 16);
+    const char* const last = addresses.data() + addresses.size();
+    const char* const dash = std::from_chars(addresses.data(), last, range.begin, 16).ptr;
+    std::from_chars(std::min(dash + 1, last), last, range.end, 16);
     const std::string_view permissions = next_word(line);
     range.writes_through = permissions[1] == 'w' && permissions[3] == 's';
     ranges.push_back(range);
@@ -254,6 +259,15 @@ std::optional<double> parse_busy_seconds(std::string_view text, double ticks_per
 std::optional<Bytes> parse_mem_total(std::string_view text) {
   const auto total = value_of(next_line(text), "MemTotal");
   return total ? std::optional(Bytes{*total * 1024}) : std::nullopt;
+}
+
+std::optional<Bytes> parse_shared_total(std::string_view text) {
+  while (!text.empty()) {
+    if (const auto shared = value_of(next_line(text), "Shmem")) {
+      return Bytes{*shared * 1024};
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<double> cpu_seconds_of(pid_t pid) {

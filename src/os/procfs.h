@@ -47,7 +47,8 @@ struct ProcessMemory {
 /// /proc/PID/statm, in pages. A zombie has none.
 struct ProcessPages {
   std::int64_t resident = 0;
-  std::int64_t shared = 0;  ///< of these, file-backed or shared memory: the rest is private
+  std::int64_t shared = 0;      ///< of these, file-backed or shared memory: the rest is private
+  std::int64_t unwritable = 0;  ///< of the address space, what is not private, writable or a stack
 };
 [[nodiscard]] std::optional<ProcessPages> parse_statm(std::string_view text);
 
@@ -83,8 +84,10 @@ struct Mapping {
 
 /// One line of /proc/PID/maps.
 struct MappedRange {
-  std::uint64_t begin = 0;      ///< its first address
-  FileId file = {};             ///< all zero: anonymous
+  std::uint64_t begin = 0;  ///< its first address
+  std::uint64_t end = 0;    ///< the first one after it
+  FileId file = {};         ///< all zero: anonymous
+  bool shared_memory = false;
   bool writes_through = false;  ///< shared and writable: a store into it changes the file
 };
 [[nodiscard]] std::vector<MappedRange> parse_maps(std::string_view text);
@@ -96,6 +99,10 @@ struct MappedRange {
 
 /// «MemTotal» of /proc/meminfo.
 [[nodiscard]] std::optional<Bytes> parse_mem_total(std::string_view text);
+
+/// «Shmem» of /proc/meminfo: all files in memory of the machine, as far as they are not swapped
+/// out.
+[[nodiscard]] std::optional<Bytes> parse_shared_total(std::string_view text);
 
 /// The living children of all threads of a process (/proc/PID/task/*/children); none where it is
 /// gone, or where the kernel does not tell.

@@ -77,6 +77,9 @@ TEST(Procfs, ReadsWhoWritesThroughAMapping) {
       "9000-9100 r--s 00001000 08:01 77                         /tmp/a file");
   ASSERT_EQ(ranges.size(), 3U);
   EXPECT_EQ(ranges[0].begin, 0x7f00U);
+  EXPECT_EQ(ranges[0].end, 0x7f10U);
+  EXPECT_TRUE(ranges[0].shared_memory);
+  EXPECT_FALSE(ranges[1].shared_memory);
   EXPECT_EQ(ranges[0].file, (FileId{.device = makedev(0, 1), .inode = 1234}));
   EXPECT_TRUE(ranges[0].writes_through);
   EXPECT_EQ(ranges[1].file, (FileId{.device = makedev(8, 1), .inode = 77}));
@@ -84,6 +87,12 @@ TEST(Procfs, ReadsWhoWritesThroughAMapping) {
   EXPECT_EQ(ranges[2].begin, 0x9000U);
   EXPECT_FALSE(ranges[2].writes_through);
   EXPECT_TRUE(parse_maps("").empty());
+}
+
+TEST(Procfs, ReadsWhatFilesInMemoryHold) {
+  EXPECT_EQ(parse_shared_total("MemTotal:  100 kB\nShmem:   7 kB\nShmemHugePages:  0 kB\n"),
+            Bytes{7 * 1024});
+  EXPECT_EQ(parse_shared_total("ShmemHugePages:  8 kB\n"), std::nullopt);
 }
 
 TEST(Procfs, TellsSharedMemoryFromFilesInSmaps) {
@@ -145,6 +154,7 @@ TEST(Procfs, ReadsPagesIoAndTheProcessOfAThread) {
   ASSERT_TRUE(pages);
   EXPECT_EQ(pages->resident, 441);
   EXPECT_EQ(pages->shared, 412);
+  EXPECT_EQ(pages->unwritable, 642);
   EXPECT_FALSE(parse_statm("765"));
   const auto io = parse_io(
       "rchar: 7000\nwchar: 10\nsyscr: 10\nsyscw: 0\nread_bytes: 4096\nwrite_bytes: 8192\n"

@@ -1,5 +1,6 @@
-// headless hoard|share|stay: the first thread ends, so that the process looks dead; another one
-// goes on: hoards memfds that it never maps, touches shared memory, or only stays.
+// headless hoard|share|drop|stay: the first thread ends, so that the process looks dead; another
+// one goes on: hoards memfds that it never maps, touches shared memory, also drops it from its page
+// table, or only stays.
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -32,11 +33,12 @@ constexpr int kMost = 250;  // chunks, should a guard fail
   stay();
 }
 
-[[noreturn]] void share() {
+[[noreturn]] void share(bool drop) {
   for (int i = 0; i < kMost; ++i) {
     void* memory = mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory != MAP_FAILED) {
       std::memset(memory, 1, kChunk);
+      (void)(drop && madvise(memory, kChunk, MADV_DONTNEED));
     }
     usleep(1000);
   }
@@ -48,6 +50,13 @@ constexpr int kMost = 250;  // chunks, should a guard fail
 int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "stay";
   std::signal(SIGXFSZ, SIG_IGN);
-  std::thread(what == "hoard" ? hoard : what == "share" ? share : stay).detach();
+  std::thread([what] {
+    if (what == "hoard") {
+      hoard();
+    } else if (what == "share" || what == "drop") {
+      share(what == "drop");
+    }
+    stay();
+  }).detach();
   syscall(SYS_exit, 0);
 }
