@@ -86,6 +86,7 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
     metrics_.peak_memory = std::max(metrics_.peak_memory.value_or(Bytes{}), sample.memory);
   }
   metrics_.max_processes = std::max(metrics_.max_processes, sample.processes);
+  metrics_.samples_in_part += view_.out_of_descriptors() ? 1 : 0;
   return sample;
 }
 

@@ -44,6 +44,7 @@ struct PerformanceMetrics {
   int max_processes = 0;
   int max_threads = 0;
   std::optional<os::ProcessIo> io = std::nullopt;
+  int samples_in_part = 0;  ///< for want of a descriptor not all of the tree could be read
   std::optional<GpuRecord> gpu = std::nullopt;
   std::optional<ImpactEstimate> impact = std::nullopt;  ///< nothing: no training is watched
 };

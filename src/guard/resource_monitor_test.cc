@@ -28,6 +28,7 @@ class FakeView : public os::ProcessView {
   std::optional<os::ProcessIo> init_io;
   Bytes scratch;
   std::optional<Bytes> host = std::nullopt;
+  bool blind = false;
   int descriptor_scans = 0;
   int exact_probes = 0;
 
@@ -56,6 +57,7 @@ class FakeView : public os::ProcessView {
     return processes.at(pid).mapped;
   }
   std::optional<Bytes> shared_memory_of_host() override { return host; }
+  bool out_of_descriptors() override { return blind; }
   Bytes used_of_file_system(int) override { return scratch; }
   std::vector<os::Mapping> mappings(pid_t pid) override {
     ++exact_probes;
@@ -293,6 +295,16 @@ TEST_F(ResourceMonitorTest, ATableThatStaysUnreadableIsReported) {
   EXPECT_FALSE(watching.sample(now_).descriptors_hidden);  // perhaps it is just in exec
   EXPECT_FALSE(watching.sample(now_ + 1s).descriptors_hidden);
   EXPECT_TRUE(watching.sample(now_ + 2s).descriptors_hidden);
+}
+
+TEST_F(ResourceMonitorTest, CountsTheSamplesThatMissedAPartOfTheTree) {
+  ResourceMonitor watching = monitor();
+  add(101, megabytes(10));
+  (void)watching.sample(now_);
+  EXPECT_EQ(watching.metrics().samples_in_part, 0);
+  view_.blind = true;
+  (void)watching.sample(now_ + 1s);
+  EXPECT_EQ(watching.metrics().samples_in_part, 1);
 }
 
 TEST_F(ResourceMonitorTest, KeepsTheCpuTimeOfWhatHasEnded) {

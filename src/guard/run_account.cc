@@ -1,5 +1,7 @@
 #include "guard/run_account.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "guard/tier.h"
@@ -123,6 +125,12 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
   record.profile = context.command.profile;
   record.tier =
       describe_tier(context.command, context.limits, facts.hold, os::can_measure_mapped_files());
+  if (metrics.samples_in_part > 0) {
+    record.tier.not_enforced.push_back(
+        fmt::format("memory: {} samples missed a part of the tree, since no descriptor was left to "
+                    "read it with; raise the open files limit (ulimit -n)",
+                    metrics.samples_in_part));
+  }
   describe_cgroup(facts.cgroup, record.tier);
   if (context.governor != nullptr) {
     (context.enforced() ? record.tier.enforced : record.tier.not_enforced)

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -22,15 +21,23 @@ constexpr pid_t kWorthALook = 128;     // so many ids cost as much as a look thr
 constexpr pid_t kJustBorn = 8;         // ids that a look through /proc may have come too early for
 constexpr int kLooks = 3;              // at an id that was given out to a process not yet there
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const { closedir(directory); }
-};
-
 std::optional<pid_t> to_pid(std::string_view name) {
   pid_t value = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
   const bool whole = error == std::errc{} && end == name.data() + name.size();
   return whole ? std::optional(value) : std::nullopt;
+}
+
+/// Of all processes, threads left out.
+std::vector<pid_t> listed_pids() {
+  std::vector<pid_t> pids;
+  const ScarceDirectory directory("/proc");
+  while (const dirent* entry = directory ? readdir(directory.get()) : nullptr) {
+    if (const std::optional<pid_t> pid = to_pid(entry->d_name)) {
+      pids.push_back(*pid);
+    }
+  }
+  return pids;
 }
 
 /// A thread has an id and a directory too.
@@ -113,20 +120,18 @@ void ProcessTable::look_at_newborn(pid_t first, pid_t last) {
 void ProcessTable::scan_all() {
   std::vector<ProcessStat> unfamiliar;
   std::unordered_set<pid_t> strangers;
-  const std::unique_ptr<DIR, CloseDirectory> directory(opendir("/proc"));
-  while (const dirent* entry = directory ? readdir(directory.get()) : nullptr) {
-    const std::optional<pid_t> pid = to_pid(entry->d_name);
-    if (!pid || trees_.contains(*pid)) {
+  for (const pid_t pid : listed_pids()) {
+    if (trees_.contains(pid)) {
       continue;
     }
-    if (strangers_.contains(*pid)) {
-      strangers.insert(*pid);
+    if (strangers_.contains(pid)) {
+      strangers.insert(pid);
       continue;
     }
-    const auto text = read_proc(fmt::format("/proc/{}/stat", *pid));
+    const auto text = read_proc(fmt::format("/proc/{}/stat", pid));
     const auto process = text ? parse_stat(*text, ticks_per_second_) : std::nullopt;
     if (process && ended(*process)) {
-      drop(*pid);
+      drop(pid);
     } else if (process) {
       unfamiliar.push_back(*process);
     }

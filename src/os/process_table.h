@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
+#include "os/descriptors.h"
 #include "os/procfs.h"
 
 namespace keisei::os {
@@ -42,6 +43,7 @@ class ProcessTable {
   [[nodiscard]] std::optional<pid_t> newest() const;
   [[nodiscard]] pid_t root_of(pid_t pid) const;  // 0: in no tree
 
+  const SpareDescriptor spare_;  // for whoever looks at what this table names, too
   const double ticks_per_second_;
   const UniqueFd loadavg_;
   std::map<pid_t, std::vector<pid_t>> trees_;  // root -> members

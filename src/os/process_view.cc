@@ -1,7 +1,6 @@
 #include "os/process_view.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -14,12 +13,14 @@
 #include <charconv>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace keisei::os {
 namespace {
 
 constexpr std::size_t kMostKept = 64;  // processes; of those beyond that, each look opens a file
-constexpr std::size_t kMostWhole = 8;  // of these, with three more files each
+constexpr std::size_t kMostWhole = 8;  // of these, with so many more files each:
+constexpr int kMoreOfWhole = 3;
 constexpr std::size_t kRecord = 1024;  // bytes: «stat» and «io» have less
 
 std::optional<int> to_int(const char* name) {
@@ -52,8 +53,10 @@ std::optional<std::string_view> read_kept(UniqueFd& file, const std::string& pat
       return text;
     }
   }
-  file = UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  return file ? read_record(file, buffer) : std::nullopt;
+  ScarceFile opened(path);
+  const auto text = opened ? read_record(opened.fd(), buffer) : std::nullopt;
+  file = opened.is_spare() ? UniqueFd() : opened.take();
+  return text;
 }
 
 std::optional<ProcessPages> read_pages(const UniqueFd& statm) {
@@ -68,7 +71,7 @@ std::string directory_of(pid_t pid) { return fmt::format("/proc/{}", pid); }
 /// others: at one of those. Nothing where none is left.
 std::optional<std::string> thread_directory_of(pid_t pid) {
   const std::string tasks = directory_of(pid) + "/task";
-  const OpenDirectory directory(opendir(tasks.c_str()));
+  const ScarceDirectory directory(tasks);
   while (const dirent* entry = directory ? readdir(directory.get()) : nullptr) {
     const std::optional<int> thread = to_int(entry->d_name);
     if (thread && *thread != pid) {
@@ -130,7 +133,8 @@ ProcfsView::ProcfsView(ProcessTable& table)
     : table_(table),
       ticks_per_second_(static_cast<double>(sysconf(_SC_CLK_TCK))),
       page_bytes_(sysconf(_SC_PAGESIZE)),
-      can_swap_(host_can_swap()) {}
+      can_swap_(host_can_swap()),
+      failures_seen_(descriptor_failures()) {}
 
 ProcfsView::~ProcfsView() { table_.forget(root_); }
 
@@ -156,9 +160,17 @@ ProcfsView::Kept& ProcfsView::kept(pid_t pid, Kept& spare) {
 }
 
 void ProcfsView::keep(pid_t pid) {
-  const bool whole = kept_.size() < kMostWhole;
-  if (kept_.size() < kMostKept) {
-    kept_.try_emplace(pid).first->second.whole |= whole;
+  const auto known = kept_.find(pid);
+  Kept fresh;
+  Kept& kept = known == kept_.end() ? fresh : known->second;
+  if (known == kept_.end() && (kept_.size() >= kMostKept || !kept.share.grow(1))) {
+    return;
+  }
+  if (!kept.whole && kept_.size() < kMostWhole) {
+    kept.whole = kept.share.grow(kMoreOfWhole);
+  }
+  if (known == kept_.end()) {
+    kept_.emplace(pid, std::move(fresh));
   }
 }
 
@@ -206,11 +218,16 @@ std::optional<ProcessMemory> ProcfsView::memory(pid_t pid) {
   keep(pid);
   Kept spare;
   Kept& known = kept(pid, spare);
-  if (!known.statm) {
-    known.statm = UniqueFd(open((directory_of(pid) + "/statm").c_str(), O_RDONLY | O_CLOEXEC));
+  bool unreadable = false;
+  std::optional<ProcessPages> pages;
+  if (known.statm) {
+    pages = read_pages(known.statm);
+  } else {
+    ScarceFile statm(directory_of(pid) + "/statm");
+    unreadable = !statm && errno != ENOENT && errno != ESRCH;
+    pages = read_pages(statm.fd());
+    known.statm = statm.is_spare() ? UniqueFd() : statm.take();
   }
-  const bool unreadable = !known.statm && errno != ENOENT && errno != ESRCH;
-  const std::optional<ProcessPages> pages = read_pages(known.statm);
   const bool without_pages = !pages || pages->resident == 0;  // or its first thread has ended
   if (without_pages && !unreadable && !living(pid)) {
     drop(pid);
@@ -265,7 +282,7 @@ std::optional<std::vector<MemoryFile>> ProcfsView::memory_files(pid_t pid) {
     known.descriptors.reset();  // it has ended, or its first thread has
   }
   const std::string process = readable_directory(pid);
-  OpenDirectory directory(opendir((process + "/fd").c_str()));
+  ScarceDirectory directory(process + "/fd");
   if (!directory) {
     const bool forbidden = errno == EACCES || errno == EPERM;
     if (forbidden && !without_memory(process)) {
@@ -274,13 +291,15 @@ std::optional<std::vector<MemoryFile>> ProcfsView::memory_files(pid_t pid) {
     return std::vector<MemoryFile>{};  // gone in the meantime
   }
   DescriptorTable table = read_table(directory.get());
-  if (hides(table, process)) {
-    return std::nullopt;
+  if (known.whole && !directory.is_spare() && table.size > 0 && process == directory_of(pid)) {
+    known.descriptors = directory.take();
   }
-  if (known.whole && table.size > 0 && process == directory_of(pid)) {
-    known.descriptors = std::move(directory);
-  }
-  return std::move(table.files);
+  directory.close();  // another one may be needed
+  return hides(table, process) ? std::nullopt : std::optional(std::move(table.files));
+}
+
+bool ProcfsView::out_of_descriptors() {
+  return std::exchange(failures_seen_, descriptor_failures()) != descriptor_failures();
 }
 
 std::vector<MappedFile> ProcfsView::mapped_files(pid_t pid, MonotonicTime now) {

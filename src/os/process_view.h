@@ -1,6 +1,5 @@
 #pragma once
 
-#include <dirent.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -13,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
+#include "os/descriptors.h"
 #include "os/mapped_files.h"
 #include "os/process_table.h"
 #include "os/procfs.h"
@@ -42,6 +42,8 @@ class ProcessView {
   [[nodiscard]] virtual Bytes used_of_file_system(int fd) = 0;
   /// Nothing where the descriptor table of a living process must not be read.
   [[nodiscard]] virtual std::optional<std::vector<MemoryFile>> memory_files(pid_t pid) = 0;
+  /// Whether something was not seen since the last call, for want of a descriptor to read it with.
+  [[nodiscard]] virtual bool out_of_descriptors() { return false; }
   /// Files in memory that it maps, also where its page table has no page of them.
   [[nodiscard]] virtual std::vector<MappedFile> mapped_files(pid_t pid, MonotonicTime now) = 0;
   /// What all files in memory of this machine hold; nothing where it does not tell.
@@ -50,15 +52,10 @@ class ProcessView {
   [[nodiscard]] virtual std::vector<Mapping> mappings(pid_t pid) = 0;
 };
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const { closedir(directory); }
-};
-using OpenDirectory = std::unique_ptr<DIR, CloseDirectory>;
-
 /// /proc of this machine, for one tree. Keeps files of each process open, since opening costs more
 /// than reading: of 64 processes what is read at every sample, of 8 of them what is read ten times
-/// a second too. Reads the dearer «status» only after pages came or went that are not private, or
-/// where the machine can swap.
+/// a second too, and of fewer where this process may not have so many. Reads the dearer «status»
+/// only after pages came or went that are not private, or where the machine can swap.
 class ProcfsView : public ProcessView {
  public:
   /// `table` outlives the view.
@@ -74,12 +71,14 @@ class ProcfsView : public ProcessView {
   [[nodiscard]] std::optional<ProcessIo> io(pid_t pid) override;
   [[nodiscard]] Bytes used_of_file_system(int fd) override;
   [[nodiscard]] std::optional<std::vector<MemoryFile>> memory_files(pid_t pid) override;
+  [[nodiscard]] bool out_of_descriptors() override;
   [[nodiscard]] std::vector<MappedFile> mapped_files(pid_t pid, MonotonicTime now) override;
   [[nodiscard]] std::optional<Bytes> shared_memory_of_host() override;
   [[nodiscard]] std::vector<Mapping> mappings(pid_t pid) override;
 
  private:
   struct Kept {
+    DescriptorShare share;
     bool whole = false;  // also the next three
     UniqueFd stat;
     UniqueFd io;
@@ -105,6 +104,7 @@ class ProcfsView : public ProcessView {
   pid_t root_ = 0;
   std::unordered_map<pid_t, Kept> kept_;
   MappedFiles mapped_;
+  int failures_seen_;
 };
 
 }  // namespace keisei::os

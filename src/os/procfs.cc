@@ -1,6 +1,5 @@
 #include "os/procfs.h"
 
-#include <fcntl.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,7 +10,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "base/unique_fd.h"
+#include "os/descriptors.h"
 
 namespace keisei::os {
 namespace {
@@ -280,14 +279,14 @@ std::optional<double> cpu_seconds_of(pid_t pid) {
 }
 
 std::optional<std::string> read_proc(const std::string& path) {
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) {
+  const ScarceFile file(path);
+  if (!file) {
     return std::nullopt;
   }
   std::string text;
   std::array<char, 4096> buffer;
   ssize_t got = 0;
-  while ((got = read(fd.get(), buffer.data(), buffer.size())) > 0) {
+  while ((got = read(file.fd().get(), buffer.data(), buffer.size())) > 0) {
     text.append(buffer.data(), static_cast<std::size_t>(got));
   }
   if (got < 0) {
