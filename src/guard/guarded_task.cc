@@ -127,7 +127,7 @@ void GuardedTask::start() {
     attachment_.emplace(*context_.governor);
   }
   hear_jail(facts_.admitted);  // what came while it was launched wakes nobody
-  step();
+  step(Wake::ByDescriptor);
 }
 
 void GuardedTask::be_done() {
@@ -145,12 +145,14 @@ void GuardedTask::give_up(const std::string& why) {
   jail_.reset();
 }
 
-void GuardedTask::step() {
+void GuardedTask::step(Wake wake) {
   if (done_) {
     return;
   }
   const MonotonicTime now = MonotonicClock::now();
-  const WakeSet::Ready ready = wake_.ready();
+  // Who ends in time must not be timed out because the guard comes late: at the end all is asked.
+  const bool only_sample = wake == Wake::ByTime && !ending_ && now < deadline();
+  const WakeSet::Ready ready = only_sample ? WakeSet::Ready() : wake_.ready();
   if (ready.has(jail_->control_fd())) {
     hear_jail(now);
   }
@@ -171,9 +173,6 @@ void GuardedTask::step() {
     conclude(now);
   } else {
     check_end(now);
-  }
-  if (!done_) {
-    wake_.arm(next_wake());
   }
 }
 

@@ -22,9 +22,13 @@ namespace keisei::guard {
 inline constexpr const char* kNoDescriptor =
     "no descriptor is left to watch a run with; raise the open files limit (ulimit -n)";
 
+/// What made somebody call GuardedTask::step(). Both at once is ByDescriptor.
+enum class Wake { ByTime, ByDescriptor };
+
 /// One admitted run from start to end, as a state machine without a loop of its own: whoever owns
-/// it waits until wait_fd() is readable, calls step(), and does so until done(). Every wish (a
-/// message of the jail, report bytes, a signal, the next sample) makes wait_fd() readable.
+/// it waits until wait_fd() is readable or next_wake() has come, calls step(), and does so until
+/// done(). Every wish of others (a message of the jail, report bytes, a signal) makes wait_fd()
+/// readable; its own, the next sample above all, is a time, so that one timer does for all runs.
 ///
 ///   start -> [running] -> main process ended, or a breach -> [ending] -> tree gone -> done
 ///
@@ -36,7 +40,8 @@ class GuardedTask final : public PacedTree {
   GuardedTask& operator=(const GuardedTask&) = delete;
 
   [[nodiscard]] int wait_fd() const { return wake_.fd(); }
-  void step();
+  [[nodiscard]] MonotonicTime next_wake() const;
+  void step(Wake wake);
   [[nodiscard]] bool done() const { return done_; }
   /// For whoever cannot wait: ends the run at once as StartFailed. Kills the tree and waits for it,
   /// seconds at most.
@@ -76,7 +81,6 @@ class GuardedTask final : public PacedTree {
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime next_sample(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime deadline() const;
-  [[nodiscard]] MonotonicTime next_wake() const;
 
   const RunContext context_;
   WakeSet wake_;

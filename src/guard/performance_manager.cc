@@ -1,13 +1,9 @@
 #include "guard/performance_manager.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <span>
 #include <utility>
 
@@ -17,6 +13,7 @@
 #include "base/unique_fd.h"
 #include "guard/admission.h"
 #include "guard/background.h"
+#include "guard/drive.h"
 #include "guard/guarded_task.h"
 #include "guard/pressure_watch.h"
 #include "guard/quarantine.h"
@@ -62,31 +59,6 @@ void warn_without_enforcement(const GuardedCommand& command) {
       "keisei: enforcement is switched off: {} runs WITHOUT limits\n", command.argv.front());
   // The record says so too: that nobody can read this is no reason to end.
   (void)write_all(STDERR_FILENO, std::as_bytes(std::span(warning)));
-}
-
-/// Drives the task to its end.
-asio::awaitable<void> drive(asio::any_io_executor executor, GuardedTask& task) {
-  if (task.done()) {
-    co_return;
-  }
-  // Its own descriptor for the same epoll, because Asio closes what it is given.
-  UniqueFd own(fcntl(task.wait_fd(), F_DUPFD_CLOEXEC, 0));
-  if (!own) {
-    co_return task.give_up(kNoDescriptor);
-  }
-  asio::posix::stream_descriptor wake(executor);
-  boost::system::error_code refused;
-  wake.assign(own.get(), refused);
-  if (refused) {
-    co_return task.give_up("watching a run: " + refused.message());
-  }
-  (void)own.release();
-  while (!task.done()) {
-    boost::system::error_code ignored;  // step() looks for itself
-    co_await wake.async_wait(asio::posix::descriptor_base::wait_read,
-                             asio::redirect_error(asio::use_awaitable, ignored));
-    task.step();
-  }
 }
 
 }  // namespace

@@ -3,12 +3,11 @@
 #include <array>
 #include <cstddef>
 
-#include "base/clock.h"
 #include "base/unique_fd.h"
 
 namespace keisei::guard {
 
-/// What wakes one run: at most 8 descriptors and one point in time, behind one descriptor.
+/// What wakes one run: at most 8 descriptors behind one.
 class WakeSet {
  public:
   /// Descriptors that are readable, or at their end.
@@ -18,24 +17,21 @@ class WakeSet {
 
    private:
     friend class WakeSet;
-    std::array<int, 9> fds_{};
+    std::array<int, 8> fds_{};
     std::size_t count_ = 0;
   };
 
   WakeSet();
-  /// Readable while any of them is, or from the armed time on; -1: no descriptor was left for it.
-  [[nodiscard]] int fd() const { return timer_ ? epoll_.get() : -1; }
+  /// Readable while any of them is; -1: no descriptor was left for it.
+  [[nodiscard]] int fd() const { return epoll_.get(); }
   /// A descriptor of -1 is watched in vain. False where the kernel refuses; errno tells why.
   [[nodiscard]] bool watch(int fd);
   void forget(int fd);
   /// One call for all of them, so that nobody reads where there is nothing. Does not block.
   [[nodiscard]] Ready ready() const;
-  /// Takes the place of the time before, also of one that has passed.
-  void arm(MonotonicTime next);
 
  private:
   UniqueFd epoll_;
-  UniqueFd timer_;
 };
 
 }  // namespace keisei::guard
