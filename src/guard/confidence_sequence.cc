@@ -59,12 +59,20 @@ void SumBound::add(double x) {
   ++count_;
   sum_ += x;
   squares_ += x * x;
+  slack_.reset();
 }
 
 double SumBound::slack() const {
   if (count_ == 0) {
     return 0;
   }
+  if (!slack_) {
+    slack_ = crossing();
+  }
+  return *slack_;
+}
+
+double SumBound::crossing() const {
   const double threshold = -std::log(alpha_);
   double low = 0;
   double high = crossing_of_best(threshold, squares_);

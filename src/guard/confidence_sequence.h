@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 namespace keisei::guard {
 
@@ -25,14 +26,17 @@ class SumBound {
   void add(double x);
   [[nodiscard]] std::int64_t count() const { return count_; }
   [[nodiscard]] double sum() const { return sum_; }
-  /// Nothing was added: 0.
+  /// Nothing was added: 0. Solved once for each sum: it is asked for at every look.
   [[nodiscard]] double slack() const;
 
  private:
+  [[nodiscard]] double crossing() const;
+
   double alpha_;
   std::int64_t count_ = 0;
   double sum_ = 0;
   double squares_ = 0;  // the variance process around the prediction 0
+  mutable std::optional<double> slack_;
 };
 
 }  // namespace keisei::guard
