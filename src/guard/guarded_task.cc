@@ -163,9 +163,11 @@ void GuardedTask::step(Wake wake) {
     hear_caller(now);
   }
   if (now >= std::min(next_sample_, deadline())) {
-    stderr_.read_available();
     if (!ending_) {
       look(now);
+    }
+    if (ending_ || !monitor_->still()) {
+      stderr_.read_available();
     }
     next_sample_ = next_sample(now);
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <numeric>
+#include <utility>
 
 #include "guard/thread_cpu_time.h"
 
@@ -22,6 +24,7 @@ constexpr std::chrono::nanoseconds kShortest = 2ms;
 constexpr std::chrono::nanoseconds kLongest = 20ms;
 constexpr std::chrono::nanoseconds kShortestScan = 2ms;
 constexpr std::chrono::nanoseconds kLongestScan = 100ms;
+constexpr std::chrono::nanoseconds kLongestStill = 250ms;
 constexpr int kHiddenPatience = 3;  // scans: a table may be unreadable for an instant, during exec
 constexpr std::chrono::nanoseconds kUrgentRest = 20ms;  // at most, where growth was seen
 constexpr std::chrono::nanoseconds kExactRest = 20ms;   // at least, where none was
@@ -51,8 +54,14 @@ ResourceMonitor::ResourceMonitor(os::ProcessView& view, Options options)
     : view_(view), options_(std::move(options)), hidden_(options_.worker) {}
 
 ResourceSample ResourceMonitor::sample(MonotonicTime now) {
+  CpuTimes used = cpu_times();
+  still_ = nothing_done(used, now);
+  if (still_) {
+    return last_;
+  }
+  next_full_ = now + kLongestStill;
+  find_members(std::move(used));
   ResourceSample sample;
-  members_ = view_.descendants(options_.root);
   const CheapSum sum = sum_up(sample);
   const bool scan = !next_scan_ || now >= *next_scan_;
   if (scan) {
@@ -81,7 +90,7 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   sample.cpu_seconds = metrics_.cpu_seconds;
   sample.threads = threads_;
   sample.io = metrics_.io;
-  last_ = sample.memory;
+  last_ = sample;
   if (sample.memory > Bytes{}) {  // a process that is just ending has none
     metrics_.peak_memory = std::max(metrics_.peak_memory.value_or(Bytes{}), sample.memory);
   }
@@ -99,15 +108,18 @@ void ResourceMonitor::note_gpu(os::GpuSampler& sampler, MonotonicTime now) {
 }
 
 std::chrono::nanoseconds ResourceMonitor::next_interval() const {
-  return pace(options_.memory_limit - last_, kShortest, kLongest);
+  return pace(options_.memory_limit - last_.memory, kShortest, kLongest);
 }
 
 ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
   CheapSum sum;
   by_size_.clear();
   bool all_seen = !members_.empty();
-  // Before their memory is read: what is filled meanwhile is then not taken for seen.
-  const double cpu_seconds = cpu_seconds_now();
+  // As it was before their memory is read: what is filled meanwhile is then not taken for seen.
+  // Of the living now, of the others as of the last account: never too much.
+  const double cpu_seconds =
+      seconds(std::accumulate(used_.begin(), used_.end(), std::chrono::nanoseconds{})) +
+      reaped_cpu_seconds_;
   for (const pid_t pid : members_) {
     const std::optional<os::ProcessMemory> memory = view_.memory(pid);
     // Of a process that is just ending the memory goes before it does.
@@ -127,13 +139,28 @@ ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
   return sum;
 }
 
-/// Of the living now, of the others as of the last account: never too much.
-double ResourceMonitor::cpu_seconds_now() const {
-  std::chrono::nanoseconds used = view_.cpu_time(options_.root);
+ResourceMonitor::CpuTimes ResourceMonitor::cpu_times() const {
+  CpuTimes used = {view_.cpu_time(options_.root)};
   for (const pid_t pid : members_) {
-    used += view_.cpu_time(pid);
+    used.push_back(view_.cpu_time(pid));
   }
-  return seconds(used) + reaped_cpu_seconds_;
+  return used;
+}
+
+/// Near the limit nothing rests on this: a CPU clock may lag by a tick where the process has armed
+/// a timer on it, and far away there is room for what is missed once.
+bool ResourceMonitor::nothing_done(const CpuTimes& used, MonotonicTime now) const {
+  const bool told = std::ranges::find(used, std::chrono::nanoseconds{}) == used.end();
+  const bool in_doubt = members_.empty() || members_new_ || hidden_in_a_row_ > 0 || !told;
+  return !in_doubt && used == used_ && now < next_full_ && next_interval() == kLongest &&
+         view_.shows_all_activity();
+}
+
+/// Their CPU times come first: whoever is started later has cost its parent some.
+void ResourceMonitor::find_members(CpuTimes used) {
+  const std::vector<pid_t> before = std::exchange(members_, view_.descendants(options_.root));
+  members_new_ = members_ != before;
+  used_ = members_new_ ? cpu_times() : std::move(used);
 }
 
 void ResourceMonitor::account() {

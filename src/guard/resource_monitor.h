@@ -55,6 +55,9 @@ struct PerformanceMetrics {
 /// most every 6 to 100 ms; the exact and dear probe only where the cheap sum is above the limit and
 /// may count pages twice. While it stays so, the probe is repeated, with four times its CPU time
 /// and at least 20 ms between two of them: a page that is copied at last changes no cheap sum.
+/// A tree far from its limit that has not used the processor since the last sample has changed
+/// nothing, and its CPU time is all that is read; but for every 250 ms, since others may do
+/// something to its memory (khugepaged).
 class ResourceMonitor {
  public:
   struct Options {
@@ -80,6 +83,8 @@ class ResourceMonitor {
   [[nodiscard]] ResourceSample sample(MonotonicTime now);
   /// Counts CPU time, threads and I/O now: before the tree is killed, or when it has just ended.
   void account();
+  /// Whether the last sample was that before it, of a tree that has done nothing meanwhile.
+  [[nodiscard]] bool still() const { return still_; }
   /// Asks about the tree as of the last sample. Does not block.
   void note_gpu(os::GpuSampler& sampler, MonotonicTime now);
   /// How long the tree may go unseen: (limit - used) / 6 GB/s, within 2 to 20 ms.
@@ -100,9 +105,13 @@ class ResourceMonitor {
   [[nodiscard]] bool in_scratch(const os::FileId& file) const {
     return scratch_ && file.device == scratch_->device;
   }
+  /// CPU times of the root and of the members, in their order.
+  using CpuTimes = std::vector<std::chrono::nanoseconds>;
+  [[nodiscard]] CpuTimes cpu_times() const;
+  [[nodiscard]] bool nothing_done(const CpuTimes& used, MonotonicTime now) const;
+  void find_members(CpuTimes used);
   void scan_descriptors(MonotonicTime now);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
-  [[nodiscard]] double cpu_seconds_now() const;
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
   [[nodiscard]] Exact exact(Bytes cheap);
@@ -114,7 +123,11 @@ class ResourceMonitor {
   std::vector<std::pair<Bytes, pid_t>> by_size_;  // members with what the cheap probe saw
   PerformanceMetrics metrics_;
   GpuAccount gpu_;
-  Bytes last_;
+  ResourceSample last_;
+  bool still_ = false;
+  CpuTimes used_;             // before anything else was read for `last_`
+  bool members_new_ = false;  // since then: whom they have started is not known
+  MonotonicTime next_full_;
   std::optional<Scratch> scratch_;
   Bytes scratch_used_;
   std::optional<MonotonicTime> next_account_;

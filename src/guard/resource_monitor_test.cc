@@ -29,6 +29,8 @@ class FakeView : public os::ProcessView {
   Bytes scratch;
   std::optional<Bytes> host = std::nullopt;
   bool blind = false;
+  bool all_activity_shows = true;
+  int memory_reads = 0;
   int descriptor_scans = 0;
   int exact_probes = 0;
 
@@ -43,9 +45,14 @@ class FakeView : public os::ProcessView {
     return pid == kInit ? init : processes.at(pid).stat;
   }
   std::chrono::nanoseconds cpu_time(pid_t pid) override {
-    return pid == kInit ? 1ms : processes.at(pid).cpu_time;
+    const auto process = processes.find(pid);
+    return pid == kInit ? 1ms : process == processes.end() ? 0ns : process->second.cpu_time;
   }
-  std::optional<os::ProcessMemory> memory(pid_t pid) override { return processes.at(pid).memory; }
+  bool shows_all_activity() override { return all_activity_shows; }
+  std::optional<os::ProcessMemory> memory(pid_t pid) override {
+    ++memory_reads;
+    return processes.at(pid).memory;
+  }
   std::optional<std::vector<os::MemoryFile>> memory_files(pid_t pid) override {
     ++descriptor_scans;
     return processes.at(pid).files;
@@ -99,6 +106,63 @@ TEST_F(ResourceMonitorTest, SumsTheWholeTree) {
   EXPECT_EQ(sample.memory, megabytes(325));
   EXPECT_EQ(sample.processes, 2);
   EXPECT_EQ(sample.threads, 4);
+}
+
+TEST_F(ResourceMonitorTest, ReadsNoMemoryOfATreeThatHasDoneNothing) {
+  add(101, megabytes(5));
+  add(102, megabytes(7));
+  view_.processes[101].cpu_time = view_.processes[102].cpu_time = 5ms;
+  ResourceMonitor watching = monitor();
+  (void)watching.sample(now_);
+  (void)watching.sample(now_ + 20ms);  // who was found at the first may have started others
+  EXPECT_FALSE(watching.still());
+  view_.memory_reads = 0;
+  view_.processes[101].memory.anonymous = megabytes(9);  // seen by nobody
+  const ResourceSample same = watching.sample(now_ + 40ms);
+  EXPECT_TRUE(watching.still());
+  EXPECT_EQ(view_.memory_reads, 0);
+  EXPECT_EQ(same.memory, megabytes(12));
+  EXPECT_EQ(same.processes, 2);
+  view_.processes[102].cpu_time += 1ns;  // it may have written into the other
+  EXPECT_EQ(watching.sample(now_ + 60ms).memory, megabytes(16));
+  EXPECT_FALSE(watching.still());
+}
+
+TEST_F(ResourceMonitorTest, ReadsTheMemoryOfAStillTreeAllTheSameFourTimesASecond) {
+  add(101, megabytes(5));
+  view_.processes[101].cpu_time = 5ms;
+  ResourceMonitor watching = monitor();
+  (void)watching.sample(now_);
+  (void)watching.sample(now_ + 20ms);
+  view_.processes[101].memory.anonymous = megabytes(9);
+  EXPECT_EQ(watching.sample(now_ + 269ms).memory, megabytes(5));
+  EXPECT_EQ(watching.sample(now_ + 270ms).memory, megabytes(9));
+}
+
+TEST_F(ResourceMonitorTest, TakesNoTreeForStillNearItsLimit) {
+  add(101, megabytes(390));
+  view_.processes[101].cpu_time = 5ms;
+  ResourceMonitor watching = monitor();
+  for (int i = 0; i < 4; ++i) {
+    (void)watching.sample(now_ + i * 20ms);
+    EXPECT_FALSE(watching.still());
+  }
+}
+
+TEST_F(ResourceMonitorTest, TakesNoTreeForStillWhereItsActivityMayNotShow) {
+  add(101, megabytes(5));
+  view_.processes[101].cpu_time = 5ms;
+  ResourceMonitor watching = monitor();
+  (void)watching.sample(now_);
+  (void)watching.sample(now_ + 20ms);
+  view_.all_activity_shows = false;
+  (void)watching.sample(now_ + 40ms);
+  EXPECT_FALSE(watching.still());
+  view_.all_activity_shows = true;
+  view_.processes[101].cpu_time = 0ns;  // nobody tells
+  (void)watching.sample(now_ + 60ms);
+  (void)watching.sample(now_ + 80ms);
+  EXPECT_FALSE(watching.still());
 }
 
 TEST_F(ResourceMonitorTest, LeavesOutTheWeightsThatWereHandedIn) {

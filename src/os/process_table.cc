@@ -65,8 +65,13 @@ void ProcessTable::forget(pid_t root) {
 
 std::vector<pid_t> ProcessTable::descendants(pid_t root, MonotonicTime now) {
   refresh(now);
+  const std::span<const pid_t> tree = known(root);
+  return {tree.begin(), tree.end()};
+}
+
+std::span<const pid_t> ProcessTable::known(pid_t root) const {
   const auto tree = trees_.find(root);
-  return tree == trees_.end() ? std::vector<pid_t>{} : tree->second;
+  return tree == trees_.end() ? std::span<const pid_t>{} : tree->second;
 }
 
 void ProcessTable::drop(pid_t pid) {

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <unordered_set>
 #include <vector>
 
@@ -27,6 +28,9 @@ class ProcessTable {
   void forget(pid_t root);
   /// Every living process below `root`. A process that has ended since may be among them.
   [[nodiscard]] std::vector<pid_t> descendants(pid_t root, MonotonicTime now);
+  /// The same without a look. Not all of them while a new id belongs to nobody yet: complete().
+  [[nodiscard]] std::span<const pid_t> known(pid_t root) const;
+  [[nodiscard]] bool complete() const { return unborn_.empty(); }
   /// `pid` has ended.
   void drop(pid_t pid);
 

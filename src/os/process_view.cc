@@ -37,6 +37,22 @@ bool host_can_swap() {
   return !swaps || std::ranges::count(*swaps, '\n') > 1;
 }
 
+timespec own_cpu_time() {
+  timespec time = {};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return time;
+}
+
+/// A clock that is not moved by the question itself counts in ticks.
+bool counts_exactly() {
+  const auto moves = [] {
+    const timespec before = own_cpu_time();
+    const timespec after = own_cpu_time();
+    return after.tv_sec != before.tv_sec || after.tv_nsec != before.tv_nsec;
+  };
+  return moves() && moves() && moves();  // a tick may fall into one
+}
+
 /// What a file under /proc says now that is one record, so that one call reads it all.
 std::optional<std::string_view> read_record(const UniqueFd& file, std::span<char> buffer) {
   const ssize_t got = pread(file.get(), buffer.data(), buffer.size(), 0);
@@ -134,6 +150,7 @@ ProcfsView::ProcfsView(ProcessTable& table)
       ticks_per_second_(static_cast<double>(sysconf(_SC_CLK_TCK))),
       page_bytes_(sysconf(_SC_PAGESIZE)),
       can_swap_(host_can_swap()),
+      exact_cpu_time_(counts_exactly()),
       failures_seen_(descriptor_failures()) {}
 
 ProcfsView::~ProcfsView() { table_.forget(root_); }
@@ -151,6 +168,7 @@ std::vector<pid_t> ProcfsView::descendants(pid_t root) {
   std::erase_if(kept_, [&](const auto& entry) {  // or the dead would take the places of others
     return entry.first != root && std::ranges::find(living, entry.first) == living.end();
   });
+  told_ = living;
   return living;
 }
 
@@ -185,12 +203,22 @@ std::optional<ProcessStat> ProcfsView::stat(pid_t pid) {
 
 /// A system call instead of a file, and to the nanosecond: it is asked with every sample.
 std::chrono::nanoseconds ProcfsView::cpu_time(pid_t pid) {
-  clockid_t clock = 0;
+  Kept spare;
+  std::optional<clockid_t>& clock = kept(pid, spare).cpu_clock;
+  clockid_t found{};
+  if (!clock && clock_getcpuclockid(pid, &found) == 0) {
+    clock = found;
+  }
   timespec time = {};
-  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) {
+  if (!clock || clock_gettime(*clock, &time) != 0) {
     return {};
   }
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+/// Another run's look may have found a newborn of this tree.
+bool ProcfsView::shows_all_activity() {
+  return exact_cpu_time_ && table_.complete() && std::ranges::equal(table_.known(root_), told_);
 }
 
 bool ProcfsView::living(pid_t pid) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <time.h>
 
 #include <chrono>
 #include <cstdint>
@@ -34,6 +35,10 @@ class ProcessView {
   [[nodiscard]] virtual std::optional<ProcessStat> stat(pid_t pid) = 0;
   /// CPU time of a living process, without its children; zero where it is not told.
   [[nodiscard]] virtual std::chrono::nanoseconds cpu_time(pid_t pid) = 0;
+  /// Whether whoever does anything shows in cpu_time(), and whoever was started before the last
+  /// descendants() was in it. Not where the kernel counts in ticks, nor before the owner of a new
+  /// id is known.
+  [[nodiscard]] virtual bool shows_all_activity() = 0;
   /// Without its threads; nothing of a process that has ended.
   [[nodiscard]] virtual std::optional<ProcessMemory> memory(pid_t pid) = 0;
   /// Nothing where it may not be asked for.
@@ -67,6 +72,7 @@ class ProcfsView : public ProcessView {
   [[nodiscard]] std::vector<pid_t> descendants(pid_t root) override;
   [[nodiscard]] std::optional<ProcessStat> stat(pid_t pid) override;
   [[nodiscard]] std::chrono::nanoseconds cpu_time(pid_t pid) override;
+  [[nodiscard]] bool shows_all_activity() override;
   [[nodiscard]] std::optional<ProcessMemory> memory(pid_t pid) override;
   [[nodiscard]] std::optional<ProcessIo> io(pid_t pid) override;
   [[nodiscard]] Bytes used_of_file_system(int fd) override;
@@ -84,6 +90,7 @@ class ProcfsView : public ProcessView {
     UniqueFd io;
     OpenDirectory descriptors;  // at its last read it had some
     UniqueFd statm;
+    std::optional<clockid_t> cpu_clock;
     std::optional<std::int64_t> shared_pages;  // when `last` was read
     ProcessMemory last;
   };
@@ -101,7 +108,9 @@ class ProcfsView : public ProcessView {
   const double ticks_per_second_;
   const std::int64_t page_bytes_;
   const bool can_swap_;
+  const bool exact_cpu_time_;
   pid_t root_ = 0;
+  std::vector<pid_t> told_;  // as the last descendants()
   std::unordered_map<pid_t, Kept> kept_;
   MappedFiles mapped_;
   int failures_seen_;

@@ -241,6 +241,24 @@ TEST(ProcfsView, ForgetsAProcessThatHasEnded) {
   EXPECT_EQ(std::ranges::count(view.descendants(getpid()), pid), 0);
 }
 
+TEST(ProcfsView, TellsThatALookOfAnotherRunHasFoundANewborn) {
+  ProcessTable table;
+  ProcfsView view(table);
+  ProcfsView other(table);
+  Sleeper root;
+  const auto look_until_all_is_known = [&] {
+    do {
+      (void)view.descendants(getpid());
+    } while (!view.shows_all_activity());
+  };
+  (void)other.descendants(root.pid());
+  look_until_all_is_known();
+  Sleeper newborn;
+  (void)other.descendants(root.pid());
+  EXPECT_FALSE(view.shows_all_activity());
+  look_until_all_is_known();
+}
+
 /// Ends its first thread, which leaves the process to the other, when told with SIGUSR1.
 pid_t fork_that_loses_its_first_thread() {
   const pid_t child = fork();
