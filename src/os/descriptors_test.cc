@@ -27,8 +27,15 @@ void leave_it_at(rlim_t descriptors) {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-[[noreturn]] void stay() {
+/// Goes with `parent`, also where that has gone already.
+void go_with(pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) {
+    _exit(0);
+  }
+}
+
+[[noreturn]] void stay() {
   while (true) {
     pause();
   }
@@ -36,11 +43,14 @@ void leave_it_at(rlim_t descriptors) {
 
 /// A process with `kLeaves` children, each with a memfd; each tells `ready` when it is there.
 pid_t fork_tree(int ready) {
+  const pid_t test = getpid();
   const pid_t root = fork();
   if (root == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    go_with(test);
+    const pid_t parent = getpid();
     for (int i = 0; i < kLeaves; ++i) {
       if (fork() == 0) {
+        go_with(parent);
         (void)!write(memfd_create("held", 0), "held", 4);
         (void)!write(ready, "x", 1);
         stay();
