@@ -1,4 +1,5 @@
-// kill_latency [RUNS]: from the instant at which a limit is reached until the whole tree is gone.
+// kill_latency [RUNS] [burst|slack]: from the instant at which a limit is reached until the whole
+// tree is gone.
 //
 //   trainer: a process of its own session that spins on every core
 //   victim:  500 MB in one process, or in ten, down the production road, until its time is up
@@ -123,9 +124,15 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "{}\n", trainer.error().message);
     return 1;
   }
+  const std::string_view only = argc > 2 ? argv[2] : "";
   for (const int processes : {1, 10}) {
-    measure(holder, {processes, guard::Scheduling::Burst, kTimeout}, runs);
+    if (only != "slack") {
+      measure(holder, {processes, guard::Scheduling::Burst, kTimeout}, runs);
+    }
   }
-  measure(holder, {1, guard::Scheduling::Slack, kSlackTimeout}, std::max(1, runs / 5));
+  if (only != "burst") {
+    measure(holder, {1, guard::Scheduling::Slack, kSlackTimeout},
+            only.empty() ? std::max(1, runs / 5) : runs);
+  }
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -357,7 +358,11 @@ void GuardedTask::decide(MonotonicTime now, Ending ending) {
 }
 
 void GuardedTask::kill_all() {
-  jail_->kill_tree(monitor_->members());
+  const std::span<const pid_t> members = monitor_->members();
+  if (lowered_ != false) {  // before it dies: then it leaves its locks soon
+    os::set_weight(members.first(std::min(members.size(), kFewProcesses)), false);
+  }
+  jail_->kill_tree(members);
   if (jail_->containment() != os::Containment::Sweep) {
     cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
   }

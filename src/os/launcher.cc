@@ -122,13 +122,15 @@ Result<JailMessage> await_started(int control, std::deque<HeardMessage>& early) 
   return fail("keisei-jail ended before it started anything; is it of this build?");
 }
 
-void lift_weight(std::span<const pid_t> members) {
+/// False where the kernel does not let us.
+bool lift_weight(std::span<const pid_t> members) {
   for (const pid_t pid : members) {
     const UniqueFd file(open(fmt::format("/proc/{}/autogroup", pid).c_str(), O_WRONLY | O_CLOEXEC));
     if (file && write(file.get(), "0", 1) == 1) {
-      return;  // one session, one weight
+      return true;  // one session, one weight
     }
   }
+  return false;
 }
 
 }  // namespace
@@ -254,11 +256,14 @@ void Jail::kill_tree(std::span<const pid_t> members) {
     }
     return;
   }
+  // First: who dies at low weight gets no processor to leave its locks with, and whoever helps it
+  // would wait for those.
+  const bool weighs = !slack_ || lift_weight(members);
   CondemnedProcesses condemned;
   std::optional<MemoryRelease> release;
   try {
     condemned = condemn(init_pid_, members);
-    if (!slack_ && worth_a_release(*condemned)) {
+    if (weighs && worth_a_release(*condemned)) {
       release.emplace(condemned);
     }
   } catch (const std::bad_alloc&) {
@@ -270,9 +275,6 @@ void Jail::kill_tree(std::span<const pid_t> members) {
   }
   if (release) {
     release->signalled();
-  }
-  if (slack_) {
-    lift_weight(members);
   }
 }
 

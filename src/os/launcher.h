@@ -101,11 +101,11 @@ class Jail {
   void give_terminal();
   /// Every process but the init.
   void signal_tree(int signal);
-  /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: each is
-  /// killed by itself, a slack session has its weight lifted, and where a tree at full weight has
-  /// much memory a thread frees it beside the dying. The kill waits 1 ms at most to find what is to
-  /// be killed, and 1 ms for that thread to run. (It holds up dying ones of the idle class: they
-  /// get no processor to leave their locks with.)
+  /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: a slack
+  /// session has its weight lifted, each is killed by itself, and where a tree has much memory a
+  /// thread frees it beside the dying. The kill waits 1 ms at most to find what is to be killed,
+  /// and 1 ms for that thread to run. (Where the weight cannot be lifted there is no such thread:
+  /// it would hold the dying up.)
   void kill_tree(std::span<const pid_t> members);
   /// Last resort where kill_tree() did not help.
   void kill_init();
