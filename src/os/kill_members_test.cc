@@ -116,7 +116,7 @@ TEST(MemoryRelease, FreesMemoryOfWhatIsKilledAfterItHasBegun) {
   }
   // The dying can be faster, but not always.
   int released = 0;
-  for (int i = 0; i < 20 && released == 0; ++i) {
+  for (int i = 0; i < 200 && released == 0; ++i) {
     Child child = sleeper();
     const std::array members = {child.pid()};
     const CondemnedProcesses condemned = condemn(getpid(), members);
