@@ -253,7 +253,8 @@ bool ImpactController::load_has_a_turn() const {
 }
 
 bool ImpactController::load_is_due() const {
-  return begun_with_load() || load_ || (sighted_ && load_has_a_turn());
+  const bool in_slot = stretch_ && stretch_->control == control::kLoad;  // the last one too
+  return begun_with_load() || load_ || in_slot || (sighted_ && load_has_a_turn());
 }
 
 /// Whoever waits for credit is not to find more than one block's spent, and without progress

@@ -7,8 +7,7 @@ constexpr std::int64_t kNegativeBlocks = 100;
 constexpr std::int64_t kNegativeFirst = 20;  // blocks of the negative control before the positive
 constexpr double kLoadAfter = 120;           // seconds of training
 constexpr double kAmongOthersAfter = 300;    // the same
-constexpr std::int64_t kFirstBlocks = 4;     // of the load, as fast as there is time for them
-constexpr double kWorthwhile = 0.1;          // share lost, that more blocks soon will prove
+constexpr std::int64_t kFirstBlocks = 6;     // of the load, as fast as there is time for them
 constexpr double kBetweenOthers = 60;        // seconds of training
 
 }  // namespace
@@ -22,8 +21,9 @@ LoadTurn load_turn(const TrainingImpact& impact, std::optional<double> last_bloc
       !impact.wants_load()) {
     return LoadTurn::Never;
   }
-  const bool promises = impact.load_blocks() < kFirstBlocks || impact.load_loss() > kWorthwhile;
-  const bool early = !promises && last_block && impact.training_s() - *last_block < kBetweenOthers;
+  const PositiveControl control = impact.positive_control();
+  const bool hurries = control.blocks < kFirstBlocks || control.is_suspicious();
+  const bool early = !hurries && last_block && impact.training_s() - *last_block < kBetweenOthers;
   return early || impact.training_s() < kAmongOthersAfter ? LoadTurn::InALull
                                                           : LoadTurn::AmongOthers;
 }

@@ -15,8 +15,9 @@ enum class LoadTurn {
   InALull,      ///< while nobody asks: it is no reason to keep an evaluation waiting
   AmongOthers,  ///< there was no lull: also one between two evaluations, while the next one waits
 };
-/// `last_block`: when the one before began, in seconds of training. Where the first few showed next
-/// to no loss, the others come a minute apart: evaluations had better use for that time.
+/// `last_block`: when the one before began, in seconds of training. After the first few they come a
+/// minute apart, for evaluations have better use for that time; but where the trainer's CPU time
+/// tells of a loss that its progress does not, as fast as before.
 [[nodiscard]] LoadTurn load_turn(const TrainingImpact& impact, std::optional<double> last_block);
 
 }  // namespace keisei::guard

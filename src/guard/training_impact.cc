@@ -270,10 +270,14 @@ PositiveControl TrainingImpact::positive_control() const {
   return control;
 }
 
-bool PositiveControl::contradicts() const {
+bool PositiveControl::is_suspicious() const {
   const double lost_cpu = trainer_cpu_loss.value_or(0);
-  return attempts >= kMostBlocks && blocks >= kTellingBlocks && !detected() &&
-         trainer_cpus > kTellingCpus && lost_cpu > kContradiction && loss.estimate < lost_cpu / 2;
+  return !detected() && trainer_cpus > kTellingCpus && lost_cpu > kContradiction &&
+         loss.estimate < lost_cpu / 2;
+}
+
+bool PositiveControl::contradicts() const {
+  return attempts >= kMostBlocks && blocks >= kTellingBlocks && is_suspicious();
 }
 
 void TrainingImpact::conclude(ImpactEstimate& all) const {

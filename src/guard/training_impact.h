@@ -85,7 +85,9 @@ struct PositiveControl {
   double lost_s = 0;                         ///< of the training; in what is charged
 
   [[nodiscard]] bool detected() const { return blocks > 0 && loss.lower > 0; }
-  /// The trainer lost time to it, and says that it did not.
+  /// The trainer lost CPU time to it, and reports much less, so far.
+  [[nodiscard]] bool is_suspicious() const;
+  /// The same from so many blocks that it is no accident.
   [[nodiscard]] bool contradicts() const;
 
   static constexpr std::int64_t kMostBlocks = 40;
@@ -140,8 +142,7 @@ class TrainingImpact {
   [[nodiscard]] double training_s() const { return training_s_; }
   [[nodiscard]] std::int64_t negative_blocks() const { return nothing_.blocks(); }
   [[nodiscard]] std::int64_t load_blocks() const { return load_.blocks(); }
-  /// Share of the rate that was lost beside the load, so far.
-  [[nodiscard]] double load_loss() const { return load_.share().estimate; }
+  [[nodiscard]] PositiveControl positive_control() const;
   /// Whether the positive control has neither seen its load yet, nor tried long enough.
   [[nodiscard]] bool wants_load() const;
 
@@ -188,7 +189,6 @@ class TrainingImpact {
   }
   void count_class(const Block& block, double loss);
   void count_load(const telemetry::FrameRecord& frame, const Judged& judged);
-  [[nodiscard]] PositiveControl positive_control() const;
   void conclude(ImpactEstimate& all) const;
 
   Options options_;
