@@ -24,6 +24,7 @@ constexpr auto kFirstSample = 2ms;         // most of what ends at once is never
 constexpr auto kCommonInterval = 20ms;     // the longest of the monitor's
 constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
 constexpr auto kBetweenWeighings = 250ms;  // a file is opened for each process
+constexpr auto kBetweenLifts = 100ms;      // without privilege the kernel takes one on the host
 constexpr std::size_t kFewProcesses = 16;  // whose account delays no kill
 constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
 constexpr std::size_t kStderrTail = 4096;  // bytes
@@ -84,6 +85,11 @@ void GuardedTask::start() {
   os::JailSpec spec = jail_spec(command, context_.limits);
   if (spec.slack != 0 && (cgroup_.is_idle() || !os::sessions_have_weights())) {
     spec.without |= os::mechanism::kIdleSession;  // it could be set, and would count for nothing
+  }
+  if (spec.slack != 0) {
+    lowered_.reset();
+    idle_for_ever_ =
+        command.session != Session::Own || (spec.without & os::mechanism::kIdleSession) != 0;
   }
   Result<os::Jail> jail = os::Jail::launch({.argv = command.argv,
                                             .environment = command.environment,
@@ -202,7 +208,8 @@ MonotonicTime GuardedTask::deadline() const {
 
 MonotonicTime GuardedTask::next_wake() const {
   if (ending_) {
-    return ending_->wake();
+    return lowered_ == false ? ending_->wake()
+                             : std::min(ending_->wake(), MonotonicClock::now() + kBetweenLifts);
   }
   return std::min(next_sample_, deadline());
 }
@@ -359,21 +366,23 @@ void GuardedTask::decide(MonotonicTime now, Ending ending) {
 
 void GuardedTask::kill_all() {
   const std::span<const pid_t> members = monitor_->members();
-  if (lowered_ != false) {  // before it dies: then it leaves its locks soon
-    os::set_weight(members.first(std::min(members.size(), kFewProcesses)), false);
-  }
-  jail_->kill_tree(members);
+  const bool lifted = lift_weight(members.first(std::min(members.size(), kFewProcesses)));
+  jail_->kill_tree(members, lifted && !idle_for_ever_);
   if (jail_->containment() != os::Containment::Sweep) {
     cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
   }
-  lift_weight();
 }
 
-/// To die takes a share of the processor too.
-void GuardedTask::lift_weight() {
-  if (lowered_ != false && os::set_weight(monitor_->members(), false)) {
+/// To die takes a share of the processor too. True where they have it.
+bool GuardedTask::lift_weight(std::span<const pid_t> members) {
+  if (lowered_ == false) {
+    return true;
+  }
+  const bool lifted = os::set_weight(members, false);
+  if (lifted && members.size() == monitor_->members().size()) {
     lowered_ = false;
   }
+  return lifted;
 }
 
 void GuardedTask::begin_ending(MonotonicTime now) {
@@ -401,7 +410,7 @@ void GuardedTask::check_end(MonotonicTime now) {
   if (!ending_) {
     return;
   }
-  lift_weight();  // until it is done
+  lift_weight(monitor_->members());  // until it is done
   switch (ending_->next(now)) {
     case LastResorts::Act::Wait:
       return;

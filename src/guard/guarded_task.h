@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/clock.h"
@@ -77,7 +78,7 @@ class GuardedTask final : public PacedTree {
   }
   void govern(MonotonicTime now, double cpu_seconds);
   void set_weight();
-  void lift_weight();
+  bool lift_weight(std::span<const pid_t> members);
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime next_sample(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime deadline() const;
@@ -94,6 +95,7 @@ class GuardedTask final : public PacedTree {
   Pace training_allows_ = Pace::Burst;
   bool paced_by_training_ = false;
   std::optional<bool> lowered_ = false;  ///< its weight; nothing: of some of it, or to be looked at
+  bool idle_for_ever_ = false;           ///< of the idle class, in a session without weight
   std::optional<SoftLimits> soft_limits_;
 
   MonotonicTime next_sample_;

@@ -122,17 +122,6 @@ Result<JailMessage> await_started(int control, std::deque<HeardMessage>& early) 
   return fail("keisei-jail ended before it started anything; is it of this build?");
 }
 
-/// False where the kernel does not let us.
-bool lift_weight(std::span<const pid_t> members) {
-  for (const pid_t pid : members) {
-    const UniqueFd file(open(fmt::format("/proc/{}/autogroup", pid).c_str(), O_WRONLY | O_CLOEXEC));
-    if (file && write(file.get(), "0", 1) == 1) {
-      return true;  // one session, one weight
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 Result<Jail> Jail::launch(LaunchSpec spec) {
@@ -169,7 +158,7 @@ Result<Jail> Jail::launch(LaunchSpec spec) {
     reap_starter(started->value);
     return tl::unexpected(std::move(pidfd).error());
   }
-  Jail jail(std::move(sockets.ours), std::move(*pidfd), *started, spec.jail.slack != 0);
+  Jail jail(std::move(sockets.ours), std::move(*pidfd), *started);
   jail.early_ = std::move(early);
   return jail;
 }
@@ -248,22 +237,16 @@ void Jail::give_terminal() { send({.kind = JailOrderKind::TakeTerminal}); }
 
 void Jail::signal_tree(int signal) { send({.kind = JailOrderKind::SignalTree, .signal = signal}); }
 
-void Jail::kill_tree(std::span<const pid_t> members) {
+void Jail::kill_tree(std::span<const pid_t> members, bool help) {
   if (hold_.containment == Containment::Sweep) {
     shutdown(control_.get(), SHUT_WR);  // the lifeline: the init sweeps, then ends
-    if (slack_) {
-      lift_weight(members);
-    }
     return;
   }
-  // First: who dies at low weight gets no processor to leave its locks with, and whoever helps it
-  // would wait for those.
-  const bool weighs = !slack_ || lift_weight(members);
   CondemnedProcesses condemned;
   std::optional<MemoryRelease> release;
   try {
     condemned = condemn(init_pid_, members);
-    if (weighs && worth_a_release(*condemned)) {
+    if (help && worth_a_release(*condemned)) {
       release.emplace(condemned);
     }
   } catch (const std::bad_alloc&) {

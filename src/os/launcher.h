@@ -101,12 +101,12 @@ class Jail {
   void give_terminal();
   /// Every process but the init.
   void signal_tree(int signal);
-  /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: a slack
-  /// session has its weight lifted, each is killed by itself, and where a tree has much memory a
-  /// thread frees it beside the dying. The kill waits 1 ms at most to find what is to be killed,
-  /// and 1 ms for that thread to run. (Where the weight cannot be lifted there is no such thread:
-  /// it would hold the dying up.)
-  void kill_tree(std::span<const pid_t> members);
+  /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: each is
+  /// killed by itself, and with `help` a thread frees the memory of a large tree beside the dying.
+  /// The kill waits 1 ms at most to find what is to be killed, and 1 ms for that thread to run.
+  /// No `help` at low weight: who dies there gets no processor to leave its locks with, and is held
+  /// up by whoever waits for those.
+  void kill_tree(std::span<const pid_t> members, bool help);
   /// Last resort where kill_tree() did not help.
   void kill_init();
   [[nodiscard]] std::optional<TreeUsage> reap();
@@ -117,12 +117,11 @@ class Jail {
   }
 
  private:
-  Jail(UniqueFd control, UniqueFd pidfd, const JailMessage& started, bool slack)
+  Jail(UniqueFd control, UniqueFd pidfd, const JailMessage& started)
       : control_(std::move(control)),
         pidfd_(std::move(pidfd)),
         init_pid_(started.value),
-        hold_{.containment = static_cast<Containment>(started.detail)},
-        slack_(slack) {}
+        hold_{.containment = static_cast<Containment>(started.detail)} {}
   [[nodiscard]] std::optional<JailEvent> understand(HeardMessage heard);
   void send(const JailOrder& order);
 
@@ -131,7 +130,6 @@ class Jail {
   UniqueFd scratch_;
   pid_t init_pid_;
   JailHold hold_;
-  bool slack_;
   std::deque<HeardMessage> early_;
 };
 
