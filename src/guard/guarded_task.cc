@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <span>
 #include <utility>
 #include <variant>
 
@@ -23,8 +22,6 @@ using namespace std::chrono_literals;
 constexpr auto kFirstSample = 2ms;         // most of what ends at once is never sampled
 constexpr auto kCommonInterval = 20ms;     // the longest of the monitor's
 constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
-constexpr auto kBetweenWeighings = 250ms;  // a file is opened for each process
-constexpr auto kBetweenLifts = 100ms;      // without privilege the kernel takes one on the host
 constexpr std::size_t kFewProcesses = 16;  // whose account delays no kill
 constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
 constexpr std::size_t kStderrTail = 4096;  // bytes
@@ -83,13 +80,13 @@ void GuardedTask::start() {
     return give_up(plumbing.error().message);
   }
   os::JailSpec spec = jail_spec(command, context_.limits);
-  if (spec.slack != 0 && (cgroup_.is_idle() || !os::sessions_have_weights())) {
-    spec.without |= os::mechanism::kIdleSession;  // it could be set, and would count for nothing
-  }
   if (spec.slack != 0) {
-    lowered_.reset();
-    idle_for_ever_ =
-        command.session != Session::Own || (spec.without & os::mechanism::kIdleSession) != 0;
+    const bool weighs = !cgroup_.is_idle() && os::sessions_have_weights();
+    if (!weighs) {
+      spec.without |= os::mechanism::kIdleSession;  // it could be set, and would count for nothing
+    }
+    weight_.begin(weighs && command.session == Session::Own ? TreeWeight::Start::Low
+                                                            : TreeWeight::Start::LowClass);
   }
   Result<os::Jail> jail = os::Jail::launch({.argv = command.argv,
                                             .environment = command.environment,
@@ -208,8 +205,8 @@ MonotonicTime GuardedTask::deadline() const {
 
 MonotonicTime GuardedTask::next_wake() const {
   if (ending_) {
-    return lowered_ == false ? ending_->wake()
-                             : std::min(ending_->wake(), MonotonicClock::now() + kBetweenLifts);
+    return std::min(ending_->wake(),
+                    weight_.next_lift(MonotonicClock::now()).value_or(MonotonicTime::max()));
   }
   return std::min(next_sample_, deadline());
 }
@@ -299,10 +296,6 @@ void GuardedTask::look(MonotonicTime now) {
     return;
   }
   soft_limits_->look(sample, elapsed);
-  if (lowered_ == true && now >= next_weighing_) {
-    lowered_.reset();  // a session that was made since has its full weight
-    next_weighing_ = now + kBetweenWeighings;
-  }
   govern(now, sample.cpu_seconds);
 }
 
@@ -315,17 +308,9 @@ void GuardedTask::govern(MonotonicTime now, double cpu_seconds) {
     cpu_allows_ = cpu_governor_->may_run(now, cpu_seconds);
   }
   tree_pace_.apply(!cpu_allows_ || training_allows_ == Pace::Stop, *jail_, now, cpu_seconds);
-  set_weight();
-}
-
-/// Of its own session, where it has one: what the training leaves over, or a full share.
-void GuardedTask::set_weight() {
-  const bool low = training_allows_ == Pace::Slack;
-  if (low == lowered_ || !can_slack()) {
-    return;
+  if (can_slack()) {
+    weight_.set(training_allows_ == Pace::Slack, monitor_->members(), now);
   }
-  const bool all = os::set_weight(monitor_->members(), low);
-  lowered_ = all ? std::optional(low) : std::nullopt;
 }
 
 void GuardedTask::pace(Pace pace) {
@@ -365,24 +350,12 @@ void GuardedTask::decide(MonotonicTime now, Ending ending) {
 }
 
 void GuardedTask::kill_all() {
-  const std::span<const pid_t> members = monitor_->members();
-  const bool lifted = lift_weight(members.first(std::min(members.size(), kFewProcesses)));
-  jail_->kill_tree(members, lifted && !idle_for_ever_);
+  // First: at low weight it gets no processor to leave its locks with.
+  const bool lifted = weight_.lift_first(monitor_->members());
+  jail_->kill_tree(monitor_->members(), lifted);
   if (jail_->containment() != os::Containment::Sweep) {
     cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
   }
-}
-
-/// To die takes a share of the processor too. True where they have it.
-bool GuardedTask::lift_weight(std::span<const pid_t> members) {
-  if (lowered_ == false) {
-    return true;
-  }
-  const bool lifted = os::set_weight(members, false);
-  if (lifted && members.size() == monitor_->members().size()) {
-    lowered_ = false;
-  }
-  return lifted;
 }
 
 void GuardedTask::begin_ending(MonotonicTime now) {
@@ -410,7 +383,7 @@ void GuardedTask::check_end(MonotonicTime now) {
   if (!ending_) {
     return;
   }
-  lift_weight(monitor_->members());  // until it is done
+  weight_.lift(monitor_->members());  // until it is done
   switch (ending_->next(now)) {
     case LastResorts::Act::Wait:
       return;

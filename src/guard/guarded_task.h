@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <optional>
-#include <span>
 #include <string>
 
 #include "base/clock.h"
@@ -14,6 +13,7 @@
 #include "guard/soft_limits.h"
 #include "guard/training_governor.h"
 #include "guard/tree_pace.h"
+#include "guard/tree_weight.h"
 #include "guard/wake_set.h"
 #include "os/launcher.h"
 
@@ -77,8 +77,6 @@ class GuardedTask final : public PacedTree {
     return cpu_governor_.has_value() || paced_by_training_;
   }
   void govern(MonotonicTime now, double cpu_seconds);
-  void set_weight();
-  bool lift_weight(std::span<const pid_t> members);
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime next_sample(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime deadline() const;
@@ -94,12 +92,10 @@ class GuardedTask final : public PacedTree {
   bool cpu_allows_ = true;
   Pace training_allows_ = Pace::Burst;
   bool paced_by_training_ = false;
-  std::optional<bool> lowered_ = false;  ///< its weight; nothing: of some of it, or to be looked at
-  bool idle_for_ever_ = false;           ///< of the idle class, in a session without weight
+  TreeWeight weight_;
   std::optional<SoftLimits> soft_limits_;
 
   MonotonicTime next_sample_;
-  MonotonicTime next_weighing_;
   RunFacts facts_;
   std::optional<LastResorts> ending_;  // since the main process ended, or the kill was decided
   UniqueFd survivor_;
