@@ -147,8 +147,8 @@ ResourceMonitor::CpuTimes ResourceMonitor::cpu_times() const {
   return used;
 }
 
-/// Near the limit nothing rests on this: a CPU clock may lag by a tick where the process has armed
-/// a timer on it, and far away there is room for what is missed once.
+/// Near the limit nothing rests on this: the CPU clock of a process that runs just now lags by up
+/// to a tick, and far away there is room for what is missed once.
 bool ResourceMonitor::nothing_done(const CpuTimes& used, MonotonicTime now) const {
   const bool told = std::ranges::find(used, std::chrono::nanoseconds{}) == used.end();
   const bool in_doubt = members_.empty() || members_new_ || hidden_in_a_row_ > 0 || !told;

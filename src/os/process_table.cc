@@ -20,6 +20,7 @@ constexpr auto kFullScanRest = 500ms;  // of a safety net: what is born is looke
 constexpr pid_t kWorthALook = 128;     // so many ids cost as much as a look through /proc
 constexpr pid_t kJustBorn = 8;         // ids that a look through /proc may have come too early for
 constexpr int kLooks = 3;              // at an id that was given out to a process not yet there
+constexpr auto kBetweenLooks = 15ms;   // however many runs ask: its parent may have lost the CPU
 
 std::optional<pid_t> to_pid(std::string_view name) {
   pid_t value = 0;
@@ -98,14 +99,14 @@ void ProcessTable::refresh(MonotonicTime now) {
   }
   if (newest_now) {
     const pid_t known = newest_ && !wrapped ? *newest_ : *newest_now - kJustBorn;
-    look_at_newborn(std::max(known, *newest_now - kWorthALook) + 1, *newest_now);
+    look_at_newborn(std::max(known, *newest_now - kWorthALook) + 1, *newest_now, now);
   }
   newest_ = newest_now;
 }
 
-void ProcessTable::look_at_newborn(pid_t first, pid_t last) {
+void ProcessTable::look_at_newborn(pid_t first, pid_t last, MonotonicTime now) {
   for (pid_t pid = std::max(first, 1); pid <= last; ++pid) {
-    unborn_.push_back({.pid = pid, .looks_left = kLooks});
+    unborn_.push_back({.pid = pid, .looks_left = kLooks, .next_counts = now});
   }
   std::vector<ProcessStat> found;
   std::vector<Newborn> still;
@@ -114,8 +115,14 @@ void ProcessTable::look_at_newborn(pid_t first, pid_t last) {
     const auto process = text ? parse_stat(*text, ticks_per_second_) : std::nullopt;
     if (process && !ended(*process)) {
       found.push_back(*process);
-    } else if (!process && --newborn.looks_left > 0) {
-      still.push_back(newborn);
+    } else if (!process) {
+      if (now >= newborn.next_counts) {
+        --newborn.looks_left;
+        newborn.next_counts = now + kBetweenLooks;
+      }
+      if (newborn.looks_left > 0) {
+        still.push_back(newborn);
+      }
     }
   }
   unborn_ = std::move(still);

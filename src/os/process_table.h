@@ -38,9 +38,10 @@ class ProcessTable {
   struct Newborn {
     pid_t pid = 0;
     int looks_left = 0;
+    MonotonicTime next_counts = {};
   };
   void refresh(MonotonicTime now);
-  void look_at_newborn(pid_t first, pid_t last);
+  void look_at_newborn(pid_t first, pid_t last, MonotonicTime now);
   void scan_all();
   /// Adds those whose parent is in a tree; gives back the others.
   std::vector<ProcessStat> adopt(std::vector<ProcessStat> processes);

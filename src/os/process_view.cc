@@ -43,8 +43,18 @@ timespec own_cpu_time() {
   return time;
 }
 
-/// A clock that is not moved by the question itself counts in ticks.
+/// A processor without ticks tells once a second what the thread that has it alone has used.
+bool has_processors_without_ticks() {
+  const std::optional<std::string> listed = read_proc("/sys/devices/system/cpu/nohz_full");
+  return listed && listed->find_first_of("0123456789") != std::string::npos;
+}
+
+/// A clock that is not moved by the question itself counts in ticks. (Of another process that is
+/// running right now the kernel tells what held at its last tick.)
 bool counts_exactly() {
+  if (has_processors_without_ticks()) {
+    return false;
+  }
   const auto moves = [] {
     const timespec before = own_cpu_time();
     const timespec after = own_cpu_time();
