@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os/jail_internal.h"
@@ -34,11 +35,30 @@ void limit(__rlimit_resource resource, std::uint64_t value, const char* name) {
 /// False where the file is not there or refuses.
 bool write_own(const char* path, const char* text) {
   const int fd = open(path, O_WRONLY | O_CLOEXEC);
-  const bool written = fd >= 0 && write(fd, text, strlen(text)) > 0;
-  if (fd >= 0) {
-    close(fd);
+  if (fd < 0) {
+    return false;
   }
+  const bool written = write(fd, text, strlen(text)) > 0;
+  const int error = errno;
+  close(fd);
+  errno = error;
   return written;
+}
+
+/// Of accounts without privilege the kernel takes one a tenth of a second, on the whole host.
+bool lower_session_weight() {
+  constexpr int kTries = 20;
+  constexpr timespec kBetween = {.tv_sec = 0, .tv_nsec = 10'000'000};
+  for (int i = 0; i < kTries; ++i) {
+    if (write_own("/proc/self/autogroup", "19")) {
+      return true;
+    }
+    if (errno != EAGAIN) {
+      return false;
+    }
+    nanosleep(&kBetween, nullptr);
+  }
+  return false;
 }
 
 void enter_session(JailSession session) {
@@ -61,7 +81,7 @@ std::uint32_t enter_idle_class(const JailSpec& spec) {
   // In its own session SCHED_IDLE competes only with itself: the session's weight does the rest. A
   // foreign session's weight is not ours to lower.
   if (spec.session == JailSession::Own && (spec.without & mechanism::kIdleSession) == 0 &&
-      write_own("/proc/self/autogroup", "19")) {
+      lower_session_weight()) {
     held |= mechanism::kIdleSession;
   }
   const sched_param none = {};
