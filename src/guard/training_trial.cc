@@ -121,6 +121,9 @@ class TrainingTrial {
   }
 
   asio::awaitable<void> observe() {
+    if (over_) {
+      co_return;
+    }
     co_await pass(plan_.warm_up);
     if (over_) {
       co_return;

@@ -73,7 +73,10 @@ TEST(KillMembers, CondemnsFirstWhatHasTheMostMemoryOfItsOwn) {
   const Holder mapper(0, 60'000'000);
   const Holder large(30'000'000, 0);
   const std::array members = {small.pid(), mapper.pid(), large.pid()};
-  const CondemnedProcesses condemned = condemn(getpid(), members);
+  CondemnedProcesses condemned = condemn(getpid(), members);
+  for (int i = 0; i < 100 && condemned->size() < 3; ++i) {  // it takes no more than 1 ms
+    condemned = condemn(getpid(), members);
+  }
   ASSERT_EQ(condemned->size(), 3U);
   EXPECT_EQ(condemned->front().pid, large.pid());
   EXPECT_TRUE(worth_a_release(*condemned));
