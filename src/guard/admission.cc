@@ -32,7 +32,7 @@ struct Waiter {
 
 /// What a look at the queue comes to.
 struct Wait {
-  std::chrono::milliseconds time;
+  std::chrono::nanoseconds time;
 };
 struct Refused {
   Outcome outcome;
@@ -92,7 +92,7 @@ Turn AdmissionState::look_here(Waiter& waiter, const Gate& gate) {
     return full(others, answer);
   }
   waiter.queued = true;
-  return Wait{kPoll};
+  return Wait{answer.ask_again};
 }
 
 Turn AdmissionState::knock(std::list<Waiter>::iterator waiter, const Gate& gate) {
@@ -151,7 +151,7 @@ Turn AdmissionState::look_in_directory(Waiter& waiter, const Gate& gate) {
     case Go::Never:
       return Refused{Outcome::Rejected, answer.cause};
   }
-  return Wait{kPoll};
+  return Wait{answer.ask_again};
 }
 
 }  // namespace detail

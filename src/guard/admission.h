@@ -2,6 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -51,9 +52,10 @@ struct Admittance {
 enum class Go { Now, Later, Never };
 struct GateAnswer {
   Go go = Go::Now;
-  std::string cause;  ///< of Later and Never
+  std::string cause = {};                                              ///< of Later and Never
+  std::chrono::nanoseconds ask_again = std::chrono::milliseconds(20);  ///< of Later
 };
-/// Asked on the loop thread whenever a slot is there, every 20 ms while it says Later.
+/// Asked on the loop thread whenever a slot is there, and again while it says Later.
 using Gate = std::function<GateAnswer()>;
 
 /// At most `max_concurrent` runs at once, first come, first served, over all processes that name

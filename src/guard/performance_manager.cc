@@ -133,17 +133,20 @@ class EvaluationPerformanceManager::Impl {
       PressureVerdict verdict =
           pressure_.level(response, limits_.memory, admission_.threads(), now);
       auto longest = pressure_.host().longest_deferral;
+      auto ask_again = GateAnswer{}.ask_again;
       if (training_ != nullptr && verdict.level < ServiceLevel::Deferred) {
         PressureVerdict training = training_->service();
         if (training.level > verdict.level) {
           verdict = std::move(training);
           longest = std::max<std::chrono::nanoseconds>(longest, kLongestSaving);
+          ask_again = training_->ask_again();
         }
       }
       if (!adapts && verdict.level < ServiceLevel::Deferred) {
         verdict = {};
       }
       GateAnswer answer = trail.take(verdict, longest, now);
+      answer.ask_again = ask_again;
       if (training_ != nullptr && answer.go == Go::Now) {
         training_->note_admitted();
       }

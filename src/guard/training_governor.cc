@@ -18,12 +18,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr double kMostSaved = 2.5;    // seconds of credit that an admission waits for at most
-constexpr double kFewerGames = 0.25;  // share of the cost of an evaluation with fewer games
-constexpr double kLongWait = 30;      // seconds; rather a smaller one now
-constexpr auto kAskAgain = 250ms;     // for credit
-constexpr auto kAsksOften = 250ms;    // whoever waits for nothing else asks every 20 ms
-constexpr auto kReadyFor = 2s;        // to start, once there is credit for it
+constexpr double kMostSaved = 2.5;     // seconds of credit that an admission waits for at most
+constexpr double kFewerGames = 0.25;   // share of the cost of an evaluation with fewer games
+constexpr double kLongWait = 30;       // seconds; rather a smaller one now
+constexpr auto kAskAgain = 250ms;      // for credit
+constexpr auto kAskForSlot = 20ms;     // of whoever waits for nothing else
+constexpr auto kAskForCredit = 100ms;  // each costs a wake-up, and credit takes seconds
+constexpr auto kAsksOften = 250ms;     // whoever waits has asked within
+constexpr auto kReadyFor = 2s;         // to start, once there is credit for it
 constexpr auto kStopsWithin = 50ms;
 constexpr auto kReportRead = 500ms;     // after a tree has gone
 constexpr int kViolations = 5;          // hold-outs in a row in which somebody went on
@@ -210,6 +212,10 @@ PressureVerdict TrainingGovernor::service() {
     return {ServiceLevel::Deferred, "training impact: it starts when its slot comes"};
   }
   return {*ready_, *ready_ == ServiceLevel::Full ? "" : saved + " of it"};
+}
+
+std::chrono::nanoseconds TrainingGovernor::ask_again() const {
+  return ready_ || affordable_level() != ServiceLevel::Deferred ? kAskForSlot : kAskForCredit;
 }
 
 double TrainingGovernor::own_cpu() const {

@@ -4,6 +4,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -158,6 +159,8 @@ class TrainingGovernor {
   /// the credit covers what it may cost, one after the other, so that it need not stand still
   /// half-way. Asked by whoever has all else that it needs.
   [[nodiscard]] PressureVerdict service();
+  /// When to ask again after Deferred: soon where there is credit and only its slot is to come.
+  [[nodiscard]] std::chrono::nanoseconds ask_again() const;
   /// It starts.
   void note_admitted();
 
