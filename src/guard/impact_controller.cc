@@ -238,7 +238,7 @@ void ImpactController::next_with_nothing(const ImpactObservation& seen) {
 /// In a lull with much credit, and once begun until the credit is spent. While somebody waits, one
 /// block after each evaluation.
 bool ImpactController::may_load(const ImpactObservation& seen) const {
-  const LoadTurn turn = load_turn(impact_, last_load_);
+  const LoadTurn turn = load_turn(impact_, last_load_, budget_.credit());
   if (turn == LoadTurn::Never || seen.demand > 0 || seen.unpaced || blind(seen)) {
     return false;
   }
@@ -249,7 +249,8 @@ bool ImpactController::may_load(const ImpactObservation& seen) const {
 }
 
 bool ImpactController::load_has_a_turn() const {
-  return !load_had_turn_ && affordable() && load_turn(impact_, last_load_) == LoadTurn::AmongOthers;
+  return !load_had_turn_ && affordable() &&
+         load_turn(impact_, last_load_, budget_.credit()) == LoadTurn::AmongOthers;
 }
 
 bool ImpactController::load_is_due() const {

@@ -7,6 +7,7 @@ constexpr std::int64_t kNegativeBlocks = 100;
 constexpr std::int64_t kNegativeFirst = 20;  // blocks of the negative control before the positive
 constexpr double kLoadAfter = 120;           // seconds of training
 constexpr double kAmongOthersAfter = 300;    // the same
+constexpr double kPlenty = 2.5;              // seconds of credit
 constexpr std::int64_t kFirstBlocks = 6;     // of the load, as fast as there is time for them
 constexpr double kBetweenOthers = 60;        // seconds of training
 
@@ -16,7 +17,7 @@ bool wants_negative_control(const TrainingImpact& impact) {
   return impact.has_reference() && impact.negative_blocks() < kNegativeBlocks;
 }
 
-LoadTurn load_turn(const TrainingImpact& impact, std::optional<double> last_block) {
+LoadTurn load_turn(const TrainingImpact& impact, std::optional<double> last_block, double credit) {
   if (impact.negative_blocks() < kNegativeFirst || impact.training_s() < kLoadAfter ||
       !impact.wants_load()) {
     return LoadTurn::Never;
@@ -24,8 +25,8 @@ LoadTurn load_turn(const TrainingImpact& impact, std::optional<double> last_bloc
   const PositiveControl control = impact.positive_control();
   const bool hurries = control.blocks < kFirstBlocks || control.is_suspicious();
   const bool early = !hurries && last_block && impact.training_s() - *last_block < kBetweenOthers;
-  return early || impact.training_s() < kAmongOthersAfter ? LoadTurn::InALull
-                                                          : LoadTurn::AmongOthers;
+  const bool scarce = impact.training_s() < kAmongOthersAfter && credit < kPlenty;
+  return early || scarce ? LoadTurn::InALull : LoadTurn::AmongOthers;
 }
 
 }  // namespace keisei::guard

@@ -22,7 +22,7 @@
 //
 // The training's rate in a frame is the work done in it over its length; the work is what the same
 // ticks take, phase by phase, without an evaluation (the reference, from frames without one, with a
-// memory of 32 of them). So it is about 1 whatever mix of phases a frame has.
+// memory of 12 of them). So it is about 1 whatever mix of phases a frame has.
 //
 // Frames come in blocks of `slots` slots. One slot, drawn at random before the block begins, is a
 // hold-out in which every evaluation stands still («off»); in the others they run («on»). With r

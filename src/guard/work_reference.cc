@@ -9,7 +9,7 @@ namespace {
 using telemetry::FrameRecord;
 using telemetry::Phase;
 
-constexpr double kMemory = 32;        // frames after which half of it is new
+constexpr double kMemory = 12;        // frames after which half of it is new
 constexpr double kLeastTicks = 3;     // of a kind of work, to be a reference
 constexpr double kNegligible = 0.02;  // share of a frame in which an unknown kind may stay
 

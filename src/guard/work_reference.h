@@ -29,7 +29,7 @@ using Amounts = std::array<Amount, kWorkKinds>;
 [[nodiscard]] Amounts amounts_of(const telemetry::FrameRecord& frame);
 [[nodiscard]] double seconds_in(const telemetry::FrameRecord& frame, telemetry::Phase phase);
 
-/// What each kind of work takes while no evaluation runs, with a memory of 32 frames: by it the
+/// What each kind of work takes while no evaluation runs, with a memory of 12 frames: by it the
 /// work of any frame is counted, whatever mix of phases it has. Pure.
 class WorkReference {
  public:
