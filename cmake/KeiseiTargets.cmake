@@ -40,16 +40,25 @@ function(keisei_program)
   target_link_libraries(${ARG_NAME} PRIVATE keisei_flags ${ARG_DEPS})
 endfunction()
 
+# FILLS_SHARED_MEMORY: a filter of those tests that do so by hundreds of megabytes. Without privilege
+# a worker is held to the growth of the host's, so that of these one runs at a time.
 function(keisei_test)
-  cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;FILLS_SHARED_MEMORY" "SOURCES;DEPS" ${ARGN})
   if(NOT KEISEI_TESTS)
     return()
   endif()
   add_executable(${ARG_NAME} ${ARG_SOURCES})
   target_link_libraries(${ARG_NAME} PRIVATE keisei_flags ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${ARG_NAME} PRIVATE KEISEI_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
-  gtest_discover_tests(${ARG_NAME} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 300)
+  set(discovery DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
+  if(ARG_FILLS_SHARED_MEMORY)
+    gtest_discover_tests(${ARG_NAME} ${discovery} TEST_FILTER ${ARG_FILLS_SHARED_MEMORY}
+                         PROPERTIES TIMEOUT 300 RESOURCE_LOCK shared_memory)
+    gtest_discover_tests(${ARG_NAME} ${discovery} TEST_FILTER "-${ARG_FILLS_SHARED_MEMORY}"
+                         PROPERTIES TIMEOUT 300)
+  else()
+    gtest_discover_tests(${ARG_NAME} ${discovery} PROPERTIES TIMEOUT 300)
+  endif()
 endfunction()
 
 # A libFuzzer program: only in the fuzz preset, whose KEISEI_SANITIZE instruments every module.
