@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "guard/plumbing.h"
 #include "guard/tier.h"
+#include "os/mapped_files.h"
 #include "os/session_weight.h"
 
 namespace keisei::guard {
@@ -88,6 +89,9 @@ void GuardedTask::start() {
     weight_.begin(weighs && command.session == Session::Own ? TreeWeight::Start::Low
                                                             : TreeWeight::Start::LowClass);
   }
+  const bool bounded = command.profile == Profile::Worker && !cgroup_.holds_memory() &&
+                       !os::can_measure_mapped_files();
+  const std::optional<Bytes> host = bounded ? view_.shared_memory_of_host() : std::nullopt;
   Result<os::Jail> jail = os::Jail::launch({.argv = command.argv,
                                             .environment = command.environment,
                                             .fds = plumbing->fds,
@@ -107,6 +111,7 @@ void GuardedTask::start() {
                                    .memory_limit = context_.limits.memory,
                                    .worker = command.profile == Profile::Worker,
                                    .kernel_holds_memory = cgroup_.holds_memory(),
+                                   .host_shared_memory = host,
                                    .shared_files = sealed_files(command.fds)};
   if (governed) {
     options.account_rest = {};

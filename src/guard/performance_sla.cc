@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/clock.h"
 #include "guard/resource_monitor.h"
 
@@ -101,17 +103,39 @@ Result<void> validate(const EvaluationPerformanceSLA& sla) {
   return check(sla.gpu_utilization_percent, 100, "gpu_utilization_percent");
 }
 
+namespace {
+
+/// Why its memory is not known, where that counts against it.
+std::optional<std::string> unseen(const ResourceSample& sample, const EvaluationLimits& limits) {
+  if (sample.descriptors_hidden) {
+    return "a process hides its descriptor table, so that its memory cannot be held to memory_mb";
+  }
+  if (sample.uncounted == Uncounted::TooMany) {
+    return "it maps more shared memory than can be counted and held to memory_mb";
+  }
+  if (sample.uncounted == Uncounted::NeverThere) {
+    return "it maps shared memory so that it cannot be measured and held to memory_mb";
+  }
+  if (sample.growth_of_host && sample.memory <= limits.memory) {
+    return fmt::format(
+        "it maps shared memory that cannot be measured here; the host's grew by {:.0f} MB since "
+        "the run began",
+        to_megabytes(*sample.growth_of_host));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<Breach> enforce_resource_limits(const ResourceSample& sample,
                                               const EvaluationLimits& limits,
                                               std::chrono::nanoseconds elapsed) {
-  if (sample.descriptors_hidden) {
+  if (std::optional<std::string> why = unseen(sample, limits)) {
     return Breach{.outcome = Outcome::OverMemory,
                   .metric = "memory_mb",
                   .value = to_megabytes(sample.memory),
                   .limit = to_megabytes(limits.memory),
-                  .message =
-                      "a process hides its descriptor table, so that its memory cannot be "
-                      "held to memory_mb"};
+                  .message = std::move(*why)};
   }
   if (sample.memory > limits.memory) {
     const double value = to_megabytes(sample.memory);

@@ -214,6 +214,25 @@ TEST(EnforceResourceLimits, MemoryThatCannotBeSeenIsTooMuch) {
   const auto breach = enforce_resource_limits(hidden, {}, 1s);
   ASSERT_TRUE(breach);
   EXPECT_EQ(breach->outcome, Outcome::OverMemory);
+  for (const Uncounted why : {Uncounted::TooMany, Uncounted::NeverThere}) {
+    ResourceSample mapped = sample({}, 1);
+    mapped.uncounted = why;
+    const auto uncounted = enforce_resource_limits(mapped, {}, 1s);
+    ASSERT_TRUE(uncounted);
+    EXPECT_EQ(uncounted->outcome, Outcome::OverMemory);
+    EXPECT_THAT(uncounted->message, testing::HasSubstr("shared memory"));
+  }
+}
+
+TEST(EnforceResourceLimits, TheHostsGrowthIsNamedAndIsNoFigureOfTheTree) {
+  ResourceSample bounded = sample(megabytes(50), 1);
+  bounded.growth_of_host = megabytes(470);
+  const auto breach = enforce_resource_limits(bounded, {}, 1s);
+  ASSERT_TRUE(breach);
+  EXPECT_EQ(breach->outcome, Outcome::OverMemory);
+  EXPECT_DOUBLE_EQ(breach->value, 50);
+  EXPECT_THAT(breach->message, testing::HasSubstr("cannot be measured here; the host's grew by"
+                                                  " 470 MB since the run began"));
 }
 
 }  // namespace

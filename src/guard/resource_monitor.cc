@@ -40,18 +40,10 @@ std::chrono::nanoseconds pace(Bytes headroom, std::chrono::nanoseconds shortest,
   return std::clamp(wait, shortest, longest);
 }
 
-Bytes total(const std::vector<os::MemoryFile>& files) {
-  Bytes sum;
-  for (const os::MemoryFile& file : files) {
-    sum = sum + file.allocated;
-  }
-  return sum;
-}
-
 }  // namespace
 
 ResourceMonitor::ResourceMonitor(os::ProcessView& view, Options options)
-    : view_(view), options_(std::move(options)), hidden_(options_.worker) {}
+    : view_(view), options_(std::move(options)), hidden_(options_.host_shared_memory) {}
 
 ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   CpuTimes used = cpu_times();
@@ -62,27 +54,28 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   next_full_ = now + kLongestStill;
   find_members(std::move(used));
   ResourceSample sample;
-  const CheapSum sum = sum_up(sample);
+  CheapSum sum = sum_up(sample);
   const bool scan = !next_scan_ || now >= *next_scan_;
   if (scan) {
-    scan_descriptors(now);
+    scan_descriptors(now, Look::WhenDue);
   }
   // Inherited memfds are mapped by whoever reads them; what is shared beyond them counts.
-  const Bytes shared =
-      sum.shared > Bytes{} ? std::max(Bytes{}, sum.shared - inherited(now)) : Bytes{};
+  sum.shared = sum.shared > Bytes{} ? std::max(Bytes{}, sum.shared - inherited(now)) : Bytes{};
   scratch_used_ = scratch_ ? view_.used_of_file_system(scratch_->fd) : Bytes{};
-  sample.memory =
-      settle(sum.anonymous + shared + hidden_.beyond(shared) + total(files_) + scratch_used_, now);
-  // Below the limit a bound is no figure; above it a worker must not have what nobody can see.
-  const Bytes bound = sum.anonymous + hidden_.bound().value_or(Bytes{});
-  if (hidden_.bound() && bound > options_.memory_limit) {
-    sample.memory = std::max(sample.memory, bound);
+  sample.memory = settle(sum, now);
+  const Bytes bound = sum.anonymous + hidden_.growth_of_host().value_or(Bytes{});
+  if (bound > options_.memory_limit) {
+    sample.growth_of_host = hidden_.growth_of_host();
   }
   if (scan) {  // by what it has found: nothing else sees a memfd that nobody maps
     next_scan_ = now + pace(options_.memory_limit - std::max(sample.memory, bound), kShortestScan,
                             kLongestScan);
   }
   sample.descriptors_hidden = options_.worker && hidden_in_a_row_ >= kHiddenPatience;
+  if (const Uncounted uncounted = hidden_.uncounted(); uncounted != Uncounted::Nothing) {
+    metrics_.uncounted = uncounted;
+    sample.uncounted = options_.worker ? uncounted : Uncounted::Nothing;
+  }
   if (!next_account_ || now >= *next_account_) {
     account();
     next_account_ = now + options_.account_rest;
@@ -197,8 +190,9 @@ void ResourceMonitor::account() {
   }
 }
 
-void ResourceMonitor::scan_descriptors(MonotonicTime now) {
+void ResourceMonitor::scan_descriptors(MonotonicTime now, Look look) {
   files_.clear();
+  files_size_ = {};
   bool hidden = false;
   std::set<os::FileId> seen = options_.shared_files;
   for (const pid_t pid : members_) {
@@ -207,12 +201,18 @@ void ResourceMonitor::scan_descriptors(MonotonicTime now) {
     for (const os::MemoryFile& file : files.value_or(std::vector<os::MemoryFile>{})) {
       if (!in_scratch(file.file) && seen.insert(file.file).second) {
         files_.push_back(file);
+        files_size_ = files_size_ + file.allocated;
       }
     }
   }
   hidden_in_a_row_ = hidden ? hidden_in_a_row_ + 1 : 0;
-  if (!options_.kernel_holds_memory) {
-    const auto counted = [&](const os::FileId& id) { return in_scratch(id) || seen.contains(id); };
+  if (options_.kernel_holds_memory) {
+    return;
+  }
+  const auto counted = [&](const os::FileId& id) { return in_scratch(id) || seen.contains(id); };
+  if (look == Look::Afresh) {
+    hidden_.look_afresh(view_, members_, counted, now);
+  } else {
     hidden_.look(view_, members_, counted, now);
   }
 }
@@ -235,9 +235,15 @@ Bytes ResourceMonitor::inherited(MonotonicTime now) {
   return inherited_;
 }
 
+Bytes ResourceMonitor::cheap_sum(const CheapSum& visible) const {
+  return visible.anonymous + visible.shared + hidden_.beyond(visible.shared) + files_size_ +
+         scratch_used_;
+}
+
 /// The cheap sum where it is below the limit or counts no page twice; otherwise the exact one,
 /// between two exact probes corrected by the growth since.
-Bytes ResourceMonitor::settle(Bytes cheap, MonotonicTime now) {
+Bytes ResourceMonitor::settle(const CheapSum& visible, MonotonicTime now) {
+  Bytes cheap = cheap_sum(visible);
   const bool may_count_twice =
       members_.size() > 1 || !files_.empty() || !hidden_.files().empty() || scratch_used_ > Bytes{};
   if (cheap <= options_.memory_limit || !may_count_twice) {
@@ -252,6 +258,13 @@ Bytes ResourceMonitor::settle(Bytes cheap, MonotonicTime now) {
   }
   const MonotonicTime started = MonotonicClock::now();
   const std::chrono::nanoseconds before = thread_cpu_time();
+  if (!hidden_.files().empty()) {  // as of an earlier look: they may be gone, or open by now
+    scan_descriptors(now, Look::Afresh);
+    cheap = cheap_sum(visible);
+    if (cheap <= options_.memory_limit) {
+      return cheap;
+    }
+  }
   const Exact first = exact(cheap);
   Bytes measured = first.sum;
   if (measured > options_.memory_limit && !first.sure) {

@@ -29,7 +29,10 @@ struct ResourceSample {
   int processes = 0;
   int threads = 0;
   std::optional<os::ProcessIo> io = std::nullopt;  ///< nothing where nobody may ask
-  bool descriptors_hidden = false;  ///< a process hides its descriptor table: memory is unknown
+  // What a worker hides, or might hide, so that `memory` may be more.
+  bool descriptors_hidden = false;  ///< a process hides its descriptor table
+  Uncounted uncounted = Uncounted::Nothing;
+  std::optional<Bytes> growth_of_host = std::nullopt;  ///< with its private memory above the limit
 };
 
 /// The extremes of a whole run.
@@ -45,6 +48,7 @@ struct PerformanceMetrics {
   int max_threads = 0;
   std::optional<os::ProcessIo> io = std::nullopt;
   int samples_in_part = 0;  ///< for want of a descriptor not all of the tree could be read
+  Uncounted uncounted = Uncounted::Nothing;  ///< at some time
   std::optional<GpuRecord> gpu = std::nullopt;
   std::optional<ImpactEstimate> impact = std::nullopt;  ///< nothing: no training is watched
 };
@@ -61,10 +65,13 @@ struct PerformanceMetrics {
 class ResourceMonitor {
  public:
   struct Options {
-    pid_t root = 0;                          ///< the init; not itself counted
-    Bytes memory_limit;                      ///< sets the pace
-    bool worker = false;                     ///< what it hides, or might hide, counts against it
-    bool kernel_holds_memory = false;        ///< a cgroup: what no page table shows is no concern
+    pid_t root = 0;                    ///< the init; not itself counted
+    Bytes memory_limit;                ///< sets the pace
+    bool worker = false;               ///< what it hides, or might hide, counts against it
+    bool kernel_holds_memory = false;  ///< a cgroup: what no page table shows is no concern
+    /// Shared memory of the host before the run: what stays unknown of a worker's is held to its
+    /// growth. Nothing: no one is held to that.
+    std::optional<Bytes> host_shared_memory = std::nullopt;
     std::set<os::FileId> shared_files = {};  ///< memfds that were handed in
     /// Between two counts of CPU time, threads and I/O, which nothing but a CPU limit needs often.
     std::chrono::nanoseconds account_rest = std::chrono::milliseconds(100);
@@ -110,12 +117,15 @@ class ResourceMonitor {
   [[nodiscard]] CpuTimes cpu_times() const;
   [[nodiscard]] bool nothing_done(const CpuTimes& used, MonotonicTime now) const;
   void find_members(CpuTimes used);
-  void scan_descriptors(MonotonicTime now);
+  enum class Look { WhenDue, Afresh };
+  void scan_descriptors(MonotonicTime now, Look look);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
   [[nodiscard]] Exact exact(Bytes cheap);
-  [[nodiscard]] Bytes settle(Bytes cheap, MonotonicTime now);
+  /// `visible`: what page tables and the scratch have.
+  [[nodiscard]] Bytes cheap_sum(const CheapSum& visible) const;
+  [[nodiscard]] Bytes settle(const CheapSum& visible, MonotonicTime now);
 
   os::ProcessView& view_;
   const Options options_;
@@ -136,6 +146,7 @@ class ResourceMonitor {
   // Descriptor tables, as of the last scan.
   std::optional<MonotonicTime> next_scan_;
   std::vector<os::MemoryFile> files_;  // each inode once, inherited ones left out
+  Bytes files_size_;
   int hidden_in_a_row_ = 0;
   HiddenMemory hidden_;  // as of the last scan, too
   // What the cheap sum counts twice, as of the last exact probe.

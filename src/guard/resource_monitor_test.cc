@@ -2,101 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
+#include "guard/resource_monitor_fixture.h"
 
 namespace keisei::guard {
 namespace {
-
-using namespace std::chrono_literals;
-
-constexpr pid_t kInit = 100;
-constexpr os::FileId kWeights{.device = 1, .inode = 77};
-
-class FakeView : public os::ProcessView {
- public:
-  struct Process {
-    os::ProcessMemory memory;
-    os::ProcessStat stat;
-    std::optional<std::vector<os::MemoryFile>> files = std::vector<os::MemoryFile>{};
-    std::vector<os::MappedFile> mapped = {};
-    std::vector<os::Mapping> mappings;
-    std::optional<os::ProcessIo> io = std::nullopt;
-    std::chrono::nanoseconds cpu_time{0};
-  };
-  std::map<pid_t, Process> processes;
-  os::ProcessStat init;
-  std::optional<os::ProcessIo> init_io;
-  Bytes scratch;
-  std::optional<Bytes> host = std::nullopt;
-  bool blind = false;
-  bool all_activity_shows = true;
-  int memory_reads = 0;
-  int descriptor_scans = 0;
-  int exact_probes = 0;
-
-  std::vector<pid_t> descendants(pid_t) override {
-    std::vector<pid_t> pids;
-    for (const auto& [pid, process] : processes) {
-      pids.push_back(pid);
-    }
-    return pids;
-  }
-  std::optional<os::ProcessStat> stat(pid_t pid) override {
-    return pid == kInit ? init : processes.at(pid).stat;
-  }
-  std::chrono::nanoseconds cpu_time(pid_t pid) override {
-    const auto process = processes.find(pid);
-    return pid == kInit ? 1ms : process == processes.end() ? 0ns : process->second.cpu_time;
-  }
-  bool shows_all_activity() override { return all_activity_shows; }
-  std::optional<os::ProcessMemory> memory(pid_t pid) override {
-    ++memory_reads;
-    return processes.at(pid).memory;
-  }
-  std::optional<std::vector<os::MemoryFile>> memory_files(pid_t pid) override {
-    ++descriptor_scans;
-    return processes.at(pid).files;
-  }
-  std::optional<os::ProcessIo> io(pid_t pid) override {
-    return pid == kInit ? init_io : processes.at(pid).io;
-  }
-  std::vector<os::MappedFile> mapped_files(pid_t pid, MonotonicTime) override {
-    return processes.at(pid).mapped;
-  }
-  std::optional<Bytes> shared_memory_of_host() override { return host; }
-  bool out_of_descriptors() override { return blind; }
-  Bytes used_of_file_system(int) override { return scratch; }
-  std::vector<os::Mapping> mappings(pid_t pid) override {
-    ++exact_probes;
-    return processes.at(pid).mappings;
-  }
-};
-
-class ResourceMonitorTest : public testing::Test {
- protected:
-  ResourceMonitor monitor() {
-    return {view_,
-            {.root = kInit,
-             .memory_limit = megabytes(500),
-             .worker = true,
-             .shared_files = {kWeights}}};
-  }
-  void add(pid_t pid, Bytes anonymous, Bytes shared = {}) {
-    view_.processes[pid].memory = {.anonymous = anonymous, .shared = shared};
-    view_.processes[pid].stat.threads = 2;
-  }
-
-  static os::Mapping weights(Bytes resident) {
-    return {.file = kWeights,
-            .shared_memory = true,
-            .proportional = resident,
-            .anonymous = {},
-            .resident = resident};
-  }
-
-  FakeView view_;
-  MonotonicTime now_{1s};
-};
 
 TEST_F(ResourceMonitorTest, SumsTheWholeTree) {
   add(101, megabytes(5));
@@ -266,69 +175,7 @@ TEST_F(ResourceMonitorTest, CountsAMappedMemfdOnceInTheExactProbe) {
   EXPECT_EQ(monitor().sample(now_).memory, megabytes(305));
 }
 
-TEST_F(ResourceMonitorTest, SeesMappedFilesThatNoPageTableShowsAndCountsEachOnce) {
-  add(101, megabytes(5), megabytes(20));  // 20 MB of the file are in its page table
-  add(102, megabytes(5));
-  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(300)},
-                                 {.file = kWeights, .allocated = megabytes(90)}};
-  view_.processes[102].mapped = view_.processes[101].mapped;
-  EXPECT_EQ(monitor().sample(now_).memory, megabytes(310));
-}
-
-TEST_F(ResourceMonitorTest, AMappedFileThatIsOpenToBeSeenCountsOnce) {
-  add(101, megabytes(5));
-  view_.processes[101].files = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(300)}};
-  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(300)}};
-  EXPECT_EQ(monitor().sample(now_).memory, megabytes(305));
-}
-
-TEST_F(ResourceMonitorTest, AddsWhatIsHiddenToWhatThePageTablesShowInTheExactProbe) {
-  add(101, megabytes(5), megabytes(280));  // another 280 MB of files that are open
-  view_.processes[101].files = {{.file = {.device = 1, .inode = 8}, .allocated = megabytes(280)}};
-  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(300)}};
-  view_.processes[101].mappings = {{.file = {.device = 1, .inode = 8},
-                                    .shared_memory = true,
-                                    .proportional = megabytes(280),
-                                    .anonymous = {}},
-                                   {.proportional = megabytes(5), .anonymous = megabytes(5)}};
-  EXPECT_EQ(monitor().sample(now_).memory, megabytes(585));
-}
-
-TEST_F(ResourceMonitorTest, WhatNobodyCanMeasureIsBoundedByTheGrowthOfTheHost) {
-  add(101, megabytes(50));
-  view_.host = megabytes(4000);
-  ResourceMonitor watching = monitor();
-  (void)watching.sample(now_);
-  view_.host = megabytes(3900);  // somebody else gave some back
-  (void)watching.sample(now_ + 3s);
-  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = std::nullopt}};
-  view_.host = megabytes(4340);
-  EXPECT_EQ(watching.sample(now_ + 4s).memory, megabytes(50));  // it may have come between
-  EXPECT_EQ(watching.sample(now_ + 5s).memory, megabytes(50));  // 490 MB: it need not be its own
-  view_.host = megabytes(4360);
-  EXPECT_EQ(watching.sample(now_ + 6s).memory, megabytes(510));
-  view_.processes[101].mapped.clear();
-  EXPECT_EQ(watching.sample(now_ + 7s).memory, megabytes(50));
-}
-
-TEST_F(ResourceMonitorTest, ACommandIsNotJudgedByABound) {
-  add(101, megabytes(50));
-  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = std::nullopt}};
-  view_.host = megabytes(1000);
-  ResourceMonitor watching(view_, {.root = kInit, .memory_limit = megabytes(500)});
-  (void)watching.sample(now_);
-  view_.host = megabytes(9000);
-  (void)watching.sample(now_ + 1s);
-  EXPECT_EQ(watching.sample(now_ + 2s).memory, megabytes(50));
-}
-
-TEST_F(ResourceMonitorTest, WhereTheKernelHoldsTheMemoryNobodyLooksForWhatIsHidden) {
-  add(101, megabytes(50));
-  view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(600)}};
-  ResourceMonitor watching(
-      view_, {.root = kInit, .memory_limit = megabytes(500), .kernel_holds_memory = true});
-  EXPECT_EQ(watching.sample(now_).memory, megabytes(50));
-}
+/// While one process is asked nobody else's limits are looked at.
 
 TEST_F(ResourceMonitorTest, LooksMoreOftenNearTheLimit) {
   ResourceMonitor watching = monitor();
@@ -434,6 +281,7 @@ TEST_F(ResourceMonitorTest, RemembersTheExtremes) {
 }
 
 /// What was filled after it could be anything, so that it must not count as seen.
+
 TEST_F(ResourceMonitorTest, ASampleThatMissesADyingProcessDoesNotSayWhatWasSeen) {
   add(101, megabytes(30));
   add(102, megabytes(3));
@@ -449,6 +297,7 @@ TEST_F(ResourceMonitorTest, ASampleThatMissesADyingProcessDoesNotSayWhatWasSeen)
 }
 
 /// What they did was before the sample; their parent's usage has it for ever.
+
 TEST_F(ResourceMonitorTest, WhatEndedChildrenDidWasSeen) {
   add(101, megabytes(30));
   view_.processes[101].cpu_time = 20ms;

@@ -89,6 +89,25 @@ PerformanceMetrics final_metrics(const RunFacts& facts) {
 
 }  // namespace
 
+void describe_watching(const PerformanceMetrics& metrics, bool mapped_is_measured, Tier& tier) {
+  if (metrics.samples_in_part > 0) {
+    tier.not_enforced.push_back(
+        fmt::format("watching: {} samples missed a part of the tree, since no descriptor was left "
+                    "to read it with; raise the open files limit (ulimit -n)",
+                    metrics.samples_in_part));
+  }
+  if (!mapped_is_measured) {
+    return;
+  }
+  if (metrics.uncounted == Uncounted::TooMany) {
+    tier.not_enforced.emplace_back(
+        "watching: it mapped more shared memory than can be counted; give it a cgroup");
+  } else if (metrics.uncounted == Uncounted::NeverThere) {
+    tier.not_enforced.emplace_back(
+        "watching: it mapped shared memory so that it could not be measured; give it a cgroup");
+  }
+}
+
 GuardedRun account_for(const RunContext& context, RunFacts facts) {
   if (const auto breach =
           cgroup_breach(facts.cgroup, context.limits, context.command.profile, facts.exit);
@@ -123,15 +142,10 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
   record.impact = facts.impact;
   record.sla = context.sla.judge(metrics, ending.outcome);
   record.profile = context.command.profile;
-  record.tier =
-      describe_tier(context.command, context.limits, facts.hold, os::can_measure_mapped_files());
-  if (metrics.samples_in_part > 0) {
-    record.tier.not_enforced.push_back(
-        fmt::format("memory: {} samples missed a part of the tree, since no descriptor was left to "
-                    "read it with; raise the open files limit (ulimit -n)",
-                    metrics.samples_in_part));
-  }
+  const bool mapped_is_measured = os::can_measure_mapped_files();
+  record.tier = describe_tier(context.command, context.limits, facts.hold, mapped_is_measured);
   describe_cgroup(facts.cgroup, record.tier);
+  describe_watching(metrics, mapped_is_measured, record.tier);
   if (context.governor != nullptr) {
     (context.enforced() ? record.tier.enforced : record.tier.not_enforced)
         .push_back("training impact: stopped and continued within a measured budget");

@@ -54,6 +54,10 @@ struct RunFacts {
   std::string stderr_tail = {};
 };
 
+/// Adds what the samples did not see. After describe_cgroup(), which takes lines away.
+/// `mapped_is_measured`: where not, the tier says in general what is not seen.
+void describe_watching(const PerformanceMetrics& metrics, bool mapped_is_measured, Tier& tier);
+
 /// Names the ending and writes the account:
 ///   facts -> classify, report check, SLA -> GuardRecord
 /// No side effect but those of the command's report check.

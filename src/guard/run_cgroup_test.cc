@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "guard/run_account.h"
+
 namespace keisei::guard {
 namespace {
 
@@ -60,6 +62,20 @@ TEST(RunCgroup, TheTierSaysWhatTheCgroupHolds) {
   EXPECT_THAT(tier.enforced, Contains(HasSubstr("cpu.max")));
   EXPECT_THAT(tier.enforced, Not(Contains(HasSubstr("stop and continue"))));
   EXPECT_THAT(tier.not_enforced, testing::ElementsAre("files: all"));
+}
+
+TEST(RunCgroup, WhatTheSamplesMissedIsSaidAlsoBesideACgroup) {
+  Tier tier;
+  describe_cgroup(used(), tier);
+  PerformanceMetrics metrics;
+  metrics.samples_in_part = 3;
+  metrics.uncounted = Uncounted::TooMany;
+  describe_watching(metrics, true, tier);
+  EXPECT_THAT(tier.not_enforced, testing::ElementsAre(HasSubstr("3 samples missed a part"),
+                                                      HasSubstr("more shared memory than")));
+  const std::vector<std::string> before = tier.not_enforced;
+  describe_cgroup(used(), tier);
+  EXPECT_EQ(tier.not_enforced, before);  // whichever comes first
 }
 
 TEST(RunCgroup, TheTierSaysWhyThereIsNone) {

@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/prctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "os/process_view.h"
@@ -14,15 +17,16 @@ namespace keisei::os {
 namespace {
 
 constexpr std::size_t kSize = 8'000'000;
+constexpr std::size_t kPage = 4096;
 
 class MappedFilesTest : public testing::Test {
  protected:
-  /// What is mapped under `id` when so much time has passed, of which this process used so much.
-  std::optional<MappedFile> mapped(FileId id, std::chrono::milliseconds after = {},
-                                   std::chrono::milliseconds used = {}) {
-    const MappedFiles::Asked asked{
-        .process = "/proc/self", .cpu_time = used, .now = start_ + after};
-    for (const MappedFile& file : files_.of(getpid(), asked)) {
+  MappedFileList list(std::chrono::milliseconds after = {}) {
+    return files_.of(getpid(), {.process = "/proc/self", .now = start_ + after});
+  }
+  /// What is mapped under `id` when so much time has passed.
+  std::optional<MappedFile> mapped(FileId id, std::chrono::milliseconds after = {}) {
+    for (const MappedFile& file : list(after).files) {
       if (file.file == id) {
         return file;
       }
@@ -74,13 +78,60 @@ TEST_F(MappedFilesTest, ReadsTheListAgainWhereTheSizeIsAnotherOne) {
   EXPECT_TRUE(mapped(id_));
 }
 
-TEST_F(MappedFilesTest, ReadsTheListAgainOnceASecondWhileTheProcessRuns) {
+/// Also of who has hardly run: to put one mapping in the place of another takes some microseconds.
+TEST_F(MappedFilesTest, ReadsTheListAgainOnceASecond) {
   files_.note_size(getpid(), 100);
   EXPECT_FALSE(mapped(id_));
   make_memfd();
-  EXPECT_FALSE(mapped(id_, std::chrono::milliseconds(900), std::chrono::milliseconds(900)));
-  EXPECT_FALSE(mapped(id_, std::chrono::milliseconds(1100), std::chrono::milliseconds(1)));
-  EXPECT_TRUE(mapped(id_, std::chrono::milliseconds(1100), std::chrono::milliseconds(10)));
+  EXPECT_FALSE(mapped(id_, std::chrono::milliseconds(900)));
+  EXPECT_TRUE(mapped(id_, std::chrono::milliseconds(1100)));
+}
+
+TEST_F(MappedFilesTest, KnowsSharedMemoryByItsDeviceAndNotByItsName) {
+  make_memfd();
+  EXPECT_TRUE(kept_in_memory(id_));
+  struct stat status = {};
+  ASSERT_EQ(stat("/proc/self/exe", &status), 0);
+  EXPECT_FALSE(kept_in_memory({.device = status.st_dev, .inode = status.st_ino}));
+  EXPECT_FALSE(kept_in_memory({.device = id_.device, .inode = 0}));
+  void* const named = mmap(nullptr, kPage, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(named, MAP_FAILED);
+  prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, named, kPage, "stack");  // where the kernel lets it
+  const auto ranges = parse_maps(read_proc("/proc/self/maps").value());
+  const auto range =
+      std::ranges::find(ranges, reinterpret_cast<std::uintptr_t>(named), &MappedRange::begin);
+  ASSERT_NE(range, ranges.end());
+  EXPECT_TRUE(mapped(range->file));
+  munmap(named, kPage);
+}
+
+TEST_F(MappedFilesTest, LooksThroughNoMoreThanSoManyFiles) {
+  EXPECT_TRUE(list().complete);
+  std::vector<void*> pages;
+  for (std::size_t i = 0; i < MappedFiles::kMost + 10; ++i) {
+    pages.push_back(mmap(nullptr, kPage, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    ASSERT_NE(pages.back(), MAP_FAILED);
+  }
+  const MappedFileList many = list();
+  EXPECT_FALSE(many.complete);
+  EXPECT_EQ(many.files.size(), MappedFiles::kMost);
+  for (void* const page : pages) {
+    munmap(page, kPage);
+  }
+  EXPECT_TRUE(list().complete);
+}
+
+TEST_F(MappedFilesTest, ReadsNoMoreThanSoMuchOfAList) {
+  constexpr std::size_t kPages = 50'000;
+  auto* const memory = static_cast<char*>(
+      mmap(nullptr, kPages * kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(memory, MAP_FAILED);
+  for (std::size_t page = 0; page < kPages; page += 2) {  // each another line
+    ASSERT_EQ(mprotect(memory + page * kPage, kPage, PROT_NONE), 0);
+  }
+  EXPECT_FALSE(list().complete);
+  munmap(memory, kPages * kPage);
+  EXPECT_TRUE(list().complete);
 }
 
 /// Only who may ask after the file notices before the next reading.

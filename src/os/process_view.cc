@@ -1,8 +1,8 @@
 #include "os/process_view.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,13 +119,12 @@ std::optional<MemoryFile> memory_file(int directory, const char* entry, int& hid
   const ssize_t length = readlinkat(directory, entry, target, sizeof target);
   hidden += length < 0 && (errno == EACCES || errno == EPERM) ? 1 : 0;
   const std::string_view name(target, length > 0 ? static_cast<std::size_t>(length) : 0);
-  struct stat status = {};
-  if ((!name.starts_with("/memfd:") && !name.starts_with("/dev/shm/")) ||
-      fstatat(directory, entry, &status, 0) != 0) {
+  if (!name.starts_with("/memfd:") && !name.starts_with("/dev/shm/")) {
     return std::nullopt;
   }
-  return MemoryFile{.file = {.device = status.st_dev, .inode = status.st_ino},
-                    .allocated = {status.st_blocks * 512}};
+  const std::optional<MappedFile> file = ask_without_waiting(directory, entry);
+  return file ? std::optional(MemoryFile{.file = file->file, .allocated = *file->allocated})
+              : std::nullopt;
 }
 
 struct DescriptorTable {
@@ -134,7 +133,8 @@ struct DescriptorTable {
   std::vector<MemoryFile> files;
 };
 
-DescriptorTable read_table(DIR* directory) {
+/// With the program that it runs, which may be a memfd too.
+DescriptorTable read_table(DIR* directory, const std::string& process) {
   DescriptorTable table;
   while (const dirent* entry = readdir(directory)) {
     if (entry->d_name[0] == '.') {
@@ -145,6 +145,10 @@ DescriptorTable read_table(DIR* directory) {
             memory_file(dirfd(directory), entry->d_name, table.hidden)) {
       table.files.push_back(*file);
     }
+  }
+  const std::string program = process + "/exe";
+  if (const auto file = memory_file(AT_FDCWD, program.c_str(), table.hidden)) {
+    table.files.push_back(*file);
   }
   return table;
 }
@@ -313,7 +317,7 @@ std::optional<std::vector<MemoryFile>> ProcfsView::memory_files(pid_t pid) {
   Kept& known = kept(pid, spare);
   if (known.descriptors) {
     rewinddir(known.descriptors.get());
-    DescriptorTable table = read_table(known.descriptors.get());
+    DescriptorTable table = read_table(known.descriptors.get(), directory_of(pid));
     if (table.size > 0) {
       return hides(table, directory_of(pid)) ? std::nullopt : std::optional(std::move(table.files));
     }
@@ -328,7 +332,7 @@ std::optional<std::vector<MemoryFile>> ProcfsView::memory_files(pid_t pid) {
     }
     return std::vector<MemoryFile>{};  // gone in the meantime
   }
-  DescriptorTable table = read_table(directory.get());
+  DescriptorTable table = read_table(directory.get(), process);
   if (known.whole && !directory.is_spare() && table.size > 0 && process == directory_of(pid)) {
     known.descriptors = directory.take();
   }
@@ -340,12 +344,10 @@ bool ProcfsView::out_of_descriptors() {
   return std::exchange(failures_seen_, descriptor_failures()) != descriptor_failures();
 }
 
-std::vector<MappedFile> ProcfsView::mapped_files(pid_t pid, MonotonicTime now) {
+MappedFileList ProcfsView::mapped_files(pid_t pid, MonotonicTime now) {
   // Below «task» a thread has no map_files; under its own number it has.
   const std::string process = mapped_.size_known(pid) ? directory_of(pid) : readable_directory(pid);
-  return mapped_.of(pid, {.process = "/proc" + process.substr(process.rfind('/')),
-                          .cpu_time = cpu_time(pid),
-                          .now = now});
+  return mapped_.of(pid, {.process = "/proc" + process.substr(process.rfind('/')), .now = now});
 }
 
 std::optional<Bytes> ProcfsView::shared_memory_of_host() {
@@ -354,7 +356,11 @@ std::optional<Bytes> ProcfsView::shared_memory_of_host() {
 
 std::vector<Mapping> ProcfsView::mappings(pid_t pid) {
   const std::optional<std::string> text = read_proc(readable_directory(pid) + "/smaps");
-  return text ? parse_smaps(*text) : std::vector<Mapping>{};
+  std::vector<Mapping> mappings = text ? parse_smaps(*text) : std::vector<Mapping>{};
+  for (Mapping& mapping : mappings) {
+    mapping.shared_memory |= kept_in_memory(mapping.file);
+  }
+  return mappings;
 }
 
 }  // namespace keisei::os

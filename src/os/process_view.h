@@ -50,7 +50,7 @@ class ProcessView {
   /// Whether something was not seen since the last call, for want of a descriptor to read it with.
   [[nodiscard]] virtual bool out_of_descriptors() { return false; }
   /// Files in memory that it maps, also where its page table has no page of them.
-  [[nodiscard]] virtual std::vector<MappedFile> mapped_files(pid_t pid, MonotonicTime now) = 0;
+  [[nodiscard]] virtual MappedFileList mapped_files(pid_t pid, MonotonicTime now) = 0;
   /// What all files in memory of this machine hold; nothing where it does not tell.
   [[nodiscard]] virtual std::optional<Bytes> shared_memory_of_host() = 0;
   /// Dear: tens of milliseconds for a large process.
@@ -78,7 +78,7 @@ class ProcfsView : public ProcessView {
   [[nodiscard]] Bytes used_of_file_system(int fd) override;
   [[nodiscard]] std::optional<std::vector<MemoryFile>> memory_files(pid_t pid) override;
   [[nodiscard]] bool out_of_descriptors() override;
-  [[nodiscard]] std::vector<MappedFile> mapped_files(pid_t pid, MonotonicTime now) override;
+  [[nodiscard]] MappedFileList mapped_files(pid_t pid, MonotonicTime now) override;
   [[nodiscard]] std::optional<Bytes> shared_memory_of_host() override;
   [[nodiscard]] std::vector<Mapping> mappings(pid_t pid) override;
 

@@ -226,7 +226,7 @@ std::vector<MappedRange> parse_maps(std::string_view text) {
     if (!head) {
       continue;
     }
-    MappedRange range{.file = head->file, .shared_memory = head->shared_memory};
+    MappedRange range{.file = head->file};
     const std::string_view addresses = next_word(line);
     const char* const last = addresses.data() + addresses.size();
     const char* const dash = std::from_chars(addresses.data(), last, range.begin, 16).ptr;
@@ -278,7 +278,7 @@ std::optional<double> cpu_seconds_of(pid_t pid) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
-std::optional<std::string> read_proc(const std::string& path) {
+std::optional<std::string> read_proc(const std::string& path, std::size_t most) {
   const ScarceFile file(path);
   if (!file) {
     return std::nullopt;
@@ -286,7 +286,8 @@ std::optional<std::string> read_proc(const std::string& path) {
   std::string text;
   std::array<char, 4096> buffer;
   ssize_t got = 0;
-  while ((got = read(file.fd().get(), buffer.data(), buffer.size())) > 0) {
+  while (text.size() < most && (got = read(file.fd().get(), buffer.data(),
+                                           std::min(buffer.size(), most - text.size()))) > 0) {
     text.append(buffer.data(), static_cast<std::size_t>(got));
   }
   if (got < 0) {

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -74,20 +75,19 @@ struct FileId {
 
 /// One mapping of /proc/PID/smaps.
 struct Mapping {
-  FileId file = {};  ///< all zero: anonymous
-  bool shared_memory = false;
-  Bytes proportional;   ///< Pss with SwapPss: what is shared is split among its users
-  Bytes anonymous;      ///< private copies, also in a file's mapping
-  Bytes resident = {};  ///< Rss: every page in full, private copies too
+  FileId file = {};            ///< all zero: anonymous
+  bool shared_memory = false;  ///< by its name, which need not tell
+  Bytes proportional;          ///< Pss with SwapPss: what is shared is split among its users
+  Bytes anonymous;             ///< private copies, also in a file's mapping
+  Bytes resident = {};         ///< Rss: every page in full, private copies too
 };
 [[nodiscard]] std::vector<Mapping> parse_smaps(std::string_view text);
 
 /// One line of /proc/PID/maps.
 struct MappedRange {
-  std::uint64_t begin = 0;  ///< its first address
-  std::uint64_t end = 0;    ///< the first one after it
-  FileId file = {};         ///< all zero: anonymous
-  bool shared_memory = false;
+  std::uint64_t begin = 0;      ///< its first address
+  std::uint64_t end = 0;        ///< the first one after it
+  FileId file = {};             ///< all zero: anonymous
   bool writes_through = false;  ///< shared and writable: a store into it changes the file
 };
 [[nodiscard]] std::vector<MappedRange> parse_maps(std::string_view text);
@@ -112,7 +112,8 @@ struct MappedRange {
 /// ticks of 10 ms. Nothing where it is gone.
 [[nodiscard]] std::optional<double> cpu_seconds_of(pid_t pid);
 
-/// All of a file under /proc; nothing where it is gone or unreadable.
-[[nodiscard]] std::optional<std::string> read_proc(const std::string& path);
+/// All of a file under /proc, or its first `most` bytes; nothing where it is gone or unreadable.
+[[nodiscard]] std::optional<std::string> read_proc(const std::string& path,
+                                                   std::size_t most = std::string::npos);
 
 }  // namespace keisei::os

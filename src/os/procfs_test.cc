@@ -1,10 +1,12 @@
 #include "os/procfs.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -78,8 +80,6 @@ TEST(Procfs, ReadsWhoWritesThroughAMapping) {
   ASSERT_EQ(ranges.size(), 3U);
   EXPECT_EQ(ranges[0].begin, 0x7f00U);
   EXPECT_EQ(ranges[0].end, 0x7f10U);
-  EXPECT_TRUE(ranges[0].shared_memory);
-  EXPECT_FALSE(ranges[1].shared_memory);
   EXPECT_EQ(ranges[0].file, (FileId{.device = makedev(0, 1), .inode = 1234}));
   EXPECT_TRUE(ranges[0].writes_through);
   EXPECT_EQ(ranges[1].file, (FileId{.device = makedev(8, 1), .inode = 77}));
@@ -145,6 +145,43 @@ TEST(ProcfsView, SeesWhatAProcessHoldsThatHasLostItsFirstThread) {
   ASSERT_EQ(files->size(), 1U);
   EXPECT_GE(files->front().allocated, megabytes(5));
   EXPECT_FALSE(view.mappings(child).empty());
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+}
+
+/// A child that runs a program in a memfd which it has not open any more.
+pid_t run_memfd() {
+  int started[2];
+  (void)!pipe2(started, O_CLOEXEC);
+  const pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int program = memfd_create("program", MFD_CLOEXEC);
+    const int sleep = open("/bin/sleep", O_RDONLY | O_CLOEXEC);
+    while (sendfile(program, sleep, nullptr, 1 << 20) > 0) {
+    }
+    char name[] = "sleep";
+    char seconds[] = "100";
+    char* const arguments[] = {name, seconds, nullptr};
+    char* const nothing[] = {nullptr};
+    fexecve(program, arguments, nothing);
+    _exit(1);
+  }
+  close(started[1]);
+  char none = 0;
+  (void)!read(started[0], &none, 1);  // closed by exec
+  close(started[0]);
+  return child;
+}
+
+TEST(ProcfsView, AProgramInMemoryCountsLikeAnOpenFile) {
+  const pid_t child = run_memfd();
+  ProcessTable table;
+  ProcfsView view(table);
+  const auto files = view.memory_files(child);
+  ASSERT_TRUE(files);
+  ASSERT_EQ(files->size(), 1U);
+  EXPECT_GT(files->front().allocated, Bytes{10'000});
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
 }

@@ -1,7 +1,8 @@
-// hide_shared drop|copy|write|tail MB: holds so many megabytes of shared memory, in pieces, of
-// which hardly a page is in any page table: dropped from it (the piece keeps it), filled through a
-// second mapping that is gone, written with write() to a memfd of which a page is mapped and that
-// is then closed, or unmapped but for the first page. Then it stays.
+// hide_shared drop|copy|write|tail|pages MB: holds so many megabytes of shared memory, in pieces,
+// of which hardly a page is in any page table: dropped from it (the piece keeps it), filled through
+// a second mapping that is gone, written with write() to a memfd of which a page is mapped and that
+// is then closed, or unmapped but for the first page; pages: dropped, in pieces of a page. Then it
+// stays.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -34,9 +35,20 @@ void hide_written() {
   close(fd);
 }
 
+void hide_pages() {
+  for (std::size_t hidden = 0; hidden < kPiece; hidden += kPage) {
+    auto* page = static_cast<char*>(map_shared(-1, kPage));
+    *page = 1;
+    madvise(page, kPage, MADV_DONTNEED);
+  }
+}
+
 void hide(std::string_view how) {
   if (how == "write") {
     return hide_written();
+  }
+  if (how == "pages") {
+    return hide_pages();
   }
   auto* piece = static_cast<char*>(map_shared(-1, kPiece));
   if (how == "copy") {
