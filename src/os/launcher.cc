@@ -167,7 +167,7 @@ Jail::~Jail() {
   if (!pidfd_) {
     return;
   }
-  kill_tree({});
+  kill_tree({}, false);
   pollfd ended = {.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
   while (::poll(&ended, 1, kEndPatienceMs) < 0 && errno == EINTR) {
   }
