@@ -107,8 +107,9 @@ class Supervisor {
   LearnerChannel::Listener listener() {
     return {.take =
                 [this](telemetry::Message message) {
-                  std::visit([this](auto&& content) { take(std::move(content)); },
-                             std::move(message));
+                  std::visit(
+                      [this](auto&& content) { take(std::forward<decltype(content)>(content)); },
+                      std::move(message));
                 },
             .bad =
                 [this](const Error& error) {

@@ -80,15 +80,6 @@ void GuardedTask::start() {
   if (!plumbing) {
     return give_up(plumbing.error().message);
   }
-  os::JailSpec spec = jail_spec(command, context_.limits);
-  if (spec.slack != 0) {
-    const bool weighs = !cgroup_.is_idle() && os::sessions_have_weights();
-    if (!weighs) {
-      spec.without |= os::mechanism::kIdleSession;  // it could be set, and would count for nothing
-    }
-    weight_.begin(weighs && command.session == Session::Own ? TreeWeight::Start::Low
-                                                            : TreeWeight::Start::LowClass);
-  }
   const bool bounded = command.profile == Profile::Worker && !cgroup_.holds_memory() &&
                        !os::can_measure_mapped_files();
   const std::optional<Bytes> host = bounded ? view_.shared_memory_of_host() : std::nullopt;
@@ -96,7 +87,7 @@ void GuardedTask::start() {
                                             .environment = command.environment,
                                             .fds = plumbing->fds,
                                             .cgroup_fd = cgroup_.directory_fd(),
-                                            .jail = spec});
+                                            .jail = specify_jail()});
   if (!jail) {
     return give_up(jail.error().message);
   }
@@ -106,18 +97,7 @@ void GuardedTask::start() {
                   static_cast<std::size_t>(command.report_limit.count));
   stderr_ = Drain(std::move(plumbing->stderr_pipe), Drain::Keep::Tail, kStderrTail);
 
-  const bool governed = context_.limits.cpu_percent && context_.enforced() && !cgroup_.holds_cpu();
-  ResourceMonitor::Options options{.root = jail_->init_pid(),
-                                   .memory_limit = context_.limits.memory,
-                                   .worker = command.profile == Profile::Worker,
-                                   .kernel_holds_memory = cgroup_.holds_memory(),
-                                   .host_shared_memory = host,
-                                   .shared_files = sealed_files(command.fds)};
-  if (governed) {
-    options.account_rest = {};
-    cpu_governor_.emplace(*context_.limits.cpu_percent, facts_.admitted);
-  }
-  monitor_.emplace(view_, std::move(options));
+  watch_tree(host);
   if (context_.enforced()) {
     soft_limits_.emplace(context_.limits, std::move(plumbing->warning));
   }
@@ -137,6 +117,36 @@ void GuardedTask::start() {
   }
   hear_jail(facts_.admitted);  // what came while it was launched wakes nobody
   step(Wake::ByDescriptor);
+}
+
+os::JailSpec GuardedTask::specify_jail() {
+  os::JailSpec spec = jail_spec(context_.command, context_.limits);
+  if (spec.slack != 0) {
+    const bool weighs = !cgroup_.is_idle() && os::sessions_have_weights();
+    if (!weighs) {
+      spec.without |= os::mechanism::kIdleSession;  // it could be set, and would count for nothing
+    }
+    weight_.begin(weighs && context_.command.session == Session::Own ? TreeWeight::Start::Low
+                                                                     : TreeWeight::Start::LowClass);
+  }
+  return spec;
+}
+
+/// `host_shared_memory`: before the launch, where it is needed.
+void GuardedTask::watch_tree(std::optional<Bytes> host_shared_memory) {
+  const GuardedCommand& command = context_.command;
+  const bool governed = context_.limits.cpu_percent && context_.enforced() && !cgroup_.holds_cpu();
+  ResourceMonitor::Options options{.root = jail_->init_pid(),
+                                   .memory_limit = context_.limits.memory,
+                                   .worker = command.profile == Profile::Worker,
+                                   .kernel_holds_memory = cgroup_.holds_memory(),
+                                   .host_shared_memory = host_shared_memory,
+                                   .shared_files = sealed_files(command.fds)};
+  if (governed) {
+    options.account_rest = {};
+    cpu_governor_.emplace(*context_.limits.cpu_percent, facts_.admitted);
+  }
+  monitor_.emplace(view_, std::move(options));
 }
 
 void GuardedTask::be_done() {

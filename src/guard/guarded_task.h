@@ -60,6 +60,8 @@ class GuardedTask final : public PacedTree {
 
  private:
   void start();
+  [[nodiscard]] os::JailSpec specify_jail();
+  void watch_tree(std::optional<Bytes> host_shared_memory);
   void hear_jail(MonotonicTime now);
   void hear(const os::JailEvent& event, MonotonicTime now);
   void hear_report(MonotonicTime now);
