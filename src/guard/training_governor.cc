@@ -199,8 +199,10 @@ PressureVerdict TrainingGovernor::service() {
   if (released_ || !watching_) {
     return {};
   }
-  if (!std::exchange(asked_, MonotonicClock::now())) {
-    look_soon();
+  const MonotonicTime now = MonotonicClock::now();
+  const std::optional<MonotonicTime> before = std::exchange(asked_, now);
+  if (!before || now - *before >= kAsksOften) {
+    look_soon();  // a new waiter: the next look may be seconds away
   }
   const std::string saved = fmt::format(
       "training impact: {:.2f} s of training may still be lost, an evaluation may take {:.2f} s",

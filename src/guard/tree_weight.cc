@@ -36,7 +36,7 @@ void TreeWeight::set(bool low, const std::vector<pid_t>& members, MonotonicTime 
 bool TreeWeight::lift_first(const std::vector<pid_t>& members) {
   if (low_ != false) {
     const auto few = std::span(members).first(std::min(members.size(), kFew));
-    if (!os::set_weight(few, false)) {
+    if (few.empty() || !os::set_weight(few, false)) {  // there is somebody, not seen yet
       return false;
     }
     if (few.size() == members.size()) {
@@ -47,7 +47,7 @@ bool TreeWeight::lift_first(const std::vector<pid_t>& members) {
 }
 
 void TreeWeight::lift(const std::vector<pid_t>& members) {
-  if (low_ != false && os::set_weight(members, false)) {
+  if (low_ != false && !members.empty() && os::set_weight(members, false)) {
     low_ = false;
   }
 }

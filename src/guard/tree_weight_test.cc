@@ -96,6 +96,13 @@ TEST_F(TreeWeights, IsLiftedWhereItsSessionWasLowFromTheBeginning) {
   EXPECT_FALSE(sleeper_.is_low());
 }
 
+TEST_F(TreeWeights, OfWhomNobodyKnowsNobodyIsLifted) {
+  weight_.begin(TreeWeight::Start::Low);
+  EXPECT_FALSE(weight_.lift_first({}));
+  weight_.lift({});
+  EXPECT_TRUE(weight_.next_lift(MonotonicClock::now())) << "it gave up";
+}
+
 TEST_F(TreeWeights, OfTheIdleClassWithoutAWeightNothingIsLifted) {
   weight_.begin(TreeWeight::Start::LowClass);
   EXPECT_FALSE(weight_.lift_first(sleeper_.members()));
