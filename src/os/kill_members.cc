@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "os/blocked_signals.h"
 #include "os/procfs.h"
 
 namespace keisei::os {
@@ -147,22 +148,6 @@ class ShortSlice {
   bool changed_ = false;
 };
 
-/// A thread that is made meanwhile takes no signal: those are for who listens.
-class AllSignalsWait {
- public:
-  AllSignalsWait() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~AllSignalsWait() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  AllSignalsWait(const AllSignalsWait&) = delete;
-  AllSignalsWait& operator=(const AllSignalsWait&) = delete;
-
- private:
-  sigset_t before_ = {};
-};
-
 /// More than one: who frees memory beside the guard must not stand in its way.
 bool has_processors() {
   cpu_set_t allowed;
@@ -212,7 +197,7 @@ MemoryRelease::MemoryRelease(CondemnedProcesses condemned) : state_(std::make_sh
   state_->condemned = std::move(condemned);
   try {
     const ShortSlice slice;
-    const AllSignalsWait none_for_it;
+    const BlockedSignals none_for_it = BlockedSignals::all();  // those are for who listens
     std::thread([state = state_] { work(*state); }).detach();
   } catch (const std::system_error&) {
     state_->ended = true;

@@ -6,27 +6,9 @@
 
 #include <cerrno>
 
+#include "os/blocked_signals.h"
+
 namespace keisei::os {
-namespace {
-
-/// Who changes a terminal from the background is stopped by SIGTTOU, unless it blocks it.
-class BlockedTtou {
- public:
-  BlockedTtou() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTTOU);
-    pthread_sigmask(SIG_BLOCK, &signals, &before_);
-  }
-  ~BlockedTtou() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockedTtou(const BlockedTtou&) = delete;
-  BlockedTtou& operator=(const BlockedTtou&) = delete;
-
- private:
-  sigset_t before_ = {};
-};
-
-}  // namespace
 
 std::optional<Terminal> Terminal::controlling() {
   UniqueFd fd(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
@@ -42,7 +24,8 @@ std::optional<pid_t> Terminal::foreground() const {
 }
 
 void Terminal::set_foreground(pid_t group) const {
-  const BlockedTtou blocked;
+  // Who changes a terminal from the background is stopped by this one, unless it blocks it.
+  const BlockedSignals blocked{SIGTTOU};
   tcsetpgrp(fd_.get(), group);
 }
 
@@ -64,7 +47,7 @@ std::optional<termios> Terminal::modes() const {
 }
 
 void Terminal::set_modes(const termios& modes) const {
-  const BlockedTtou blocked;
+  const BlockedSignals blocked{SIGTTOU};
   tcsetattr(fd_.get(), TCSANOW, &modes);
 }
 
