@@ -111,7 +111,8 @@ std::optional<std::string> unseen(const ResourceSample& sample, const Evaluation
     return "a process hides its descriptor table, so that its memory cannot be held to memory_mb";
   }
   if (sample.uncounted == Uncounted::TooMany) {
-    return "it maps more shared memory than can be counted and held to memory_mb";
+    return "it maps more than is looked through, so that its shared memory cannot be held to "
+           "memory_mb";
   }
   if (sample.uncounted == Uncounted::NeverThere) {
     return "it maps shared memory so that it cannot be measured and held to memory_mb";

@@ -101,7 +101,7 @@ void describe_watching(const PerformanceMetrics& metrics, bool mapped_is_measure
   }
   if (metrics.uncounted == Uncounted::TooMany) {
     tier.not_enforced.emplace_back(
-        "watching: it mapped more shared memory than can be counted; give it a cgroup");
+        "watching: it mapped more than is looked through for shared memory; give it a cgroup");
   } else if (metrics.uncounted == Uncounted::NeverThere) {
     tier.not_enforced.emplace_back(
         "watching: it mapped shared memory so that it could not be measured; give it a cgroup");

@@ -72,7 +72,7 @@ TEST(RunCgroup, WhatTheSamplesMissedIsSaidAlsoBesideACgroup) {
   metrics.uncounted = Uncounted::TooMany;
   describe_watching(metrics, true, tier);
   EXPECT_THAT(tier.not_enforced, testing::ElementsAre(HasSubstr("3 samples missed a part"),
-                                                      HasSubstr("more shared memory than")));
+                                                      HasSubstr("more than is looked through")));
   const std::vector<std::string> before = tier.not_enforced;
   describe_cgroup(used(), tier);
   EXPECT_EQ(tier.not_enforced, before);  // whichever comes first
