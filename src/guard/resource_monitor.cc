@@ -205,7 +205,9 @@ void ResourceMonitor::scan_descriptors(MonotonicTime now, Look look) {
       }
     }
   }
-  hidden_in_a_row_ = hidden ? hidden_in_a_row_ + 1 : 0;
+  if (look == Look::WhenDue) {  // patience is a matter of time
+    hidden_in_a_row_ = hidden ? hidden_in_a_row_ + 1 : 0;
+  }
   if (options_.kernel_holds_memory) {
     return;
   }
@@ -261,15 +263,15 @@ Bytes ResourceMonitor::settle(const CheapSum& visible, MonotonicTime now) {
   if (!hidden_.files().empty()) {  // as of an earlier look: they may be gone, or open by now
     scan_descriptors(now, Look::Afresh);
     cheap = cheap_sum(visible);
-    if (cheap <= options_.memory_limit) {
-      return cheap;
-    }
   }
-  const Exact first = exact(cheap);
-  Bytes measured = first.sum;
-  if (measured > options_.memory_limit && !first.sure) {
-    // Sharers that come and go while they are read one by one make a sum that never was.
-    measured = std::min(measured, exact(cheap).sum);
+  Bytes measured = cheap;
+  if (cheap > options_.memory_limit) {
+    const Exact first = exact(cheap);
+    measured = first.sum;
+    if (measured > options_.memory_limit && !first.sure) {
+      // Sharers that come and go while they are read one by one make a sum that never was.
+      measured = std::min(measured, exact(cheap).sum);
+    }
   }
   exact_cost_ = thread_cpu_time() - before;
   exact_at_ = now + (MonotonicClock::now() - started);
