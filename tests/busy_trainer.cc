@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kSide = 96;  // three matrices of 96 x 96 float32: 110 kB
 constexpr int kRounds = 24;
+constexpr int kLinks = 1'500'000;
 
 telemetry::StepClockReader open_reader(int fd) {
   auto reader = telemetry::StepClockReader::attach(UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0)));
@@ -30,9 +31,9 @@ telemetry::StepClockWriter make_clock() {
   return std::move(*clock);
 }
 
-class Work {
+class Matrices {
  public:
-  Work() : a_(kSide * kSide, 1.0F), b_(kSide * kSide, 0.5F), c_(kSide * kSide) {}
+  Matrices() : a_(kSide * kSide, 1.0F), b_(kSide * kSide, 0.5F), c_(kSide * kSide) {}
 
   void step() {
     for (int round = 0; round < kRounds; ++round) {
@@ -53,6 +54,20 @@ class Work {
   std::vector<float> a_, b_, c_;
 };
 
+class Chain {
+ public:
+  void step() {
+    for (int link = 0; link < kLinks; ++link) {
+      value_ = value_ * 6364136223846793005U + 1442695040888963407U;
+      asm volatile("" : "+r"(value_));
+    }
+  }
+
+ private:
+  std::uint64_t value_ = 1;
+};
+
+template <typename Work>
 [[noreturn]] void train(telemetry::StepClockWriter& clock, int threads) {
   std::uint64_t units = 0;
   const auto tick = [&]() noexcept { clock.tick(telemetry::Phase::Update, ++units); };
@@ -74,7 +89,8 @@ class Work {
 
 }  // namespace
 
-BusyTrainer::BusyTrainer(int threads) : clock_(make_clock()), own_(open_reader(clock_.fd())) {
+BusyTrainer::BusyTrainer(int threads, StepWork work)
+    : clock_(make_clock()), own_(open_reader(clock_.fd())) {
   const pid_t parent = getpid();
   pid_ = fork();
   KEISEI_CHECK(pid_ >= 0, "fork");
@@ -87,7 +103,8 @@ BusyTrainer::BusyTrainer(int threads) : clock_(make_clock()), own_(open_reader(c
     auto attached =
         telemetry::StepClockWriter::attach(UniqueFd(fcntl(clock_.fd(), F_DUPFD_CLOEXEC, 0)));
     KEISEI_CHECK(attached, "{}", attached.error().message);
-    train(*attached, threads);
+    work == StepWork::Chain ? train<Chain>(*attached, threads)
+                            : train<Matrices>(*attached, threads);
   }
   while (steps() == 0) {
     usleep(1000);

@@ -8,12 +8,19 @@
 
 namespace keisei::testing_support {
 
-/// A training that uses every core: per step each thread multiplies matrices that fit its cache for
-/// some 2 ms, then they wait for each other, and the first one ticks. A process of its own, in a
-/// session of its own; it ends with this object.
+/// What a step of some 2 ms is.
+enum class StepWork {
+  Matrices,  ///< products of matrices that fit the cache: vector units, as training has it
+  Chain      ///< integer operations that wait for one another: others on the same physical core
+             ///< hardly slow it
+};
+
+/// A training that uses every core: each thread does a step's work, then they wait for each other,
+/// and the first one ticks. A process of its own, in a session of its own; it ends with this
+/// object.
 class BusyTrainer {
  public:
-  explicit BusyTrainer(int threads);
+  explicit BusyTrainer(int threads, StepWork work = StepWork::Matrices);
   ~BusyTrainer();
   BusyTrainer(const BusyTrainer&) = delete;
   BusyTrainer& operator=(const BusyTrainer&) = delete;

@@ -1,7 +1,8 @@
 // What evaluations cost a training that uses every core, by the certificate and by an outside
 // check.
 //
-//   impact_real [--seconds S] [--segment S] [--rest S] [--trainer-threads N] [--case NAME]...
+//   impact_real [--seconds S] [--segment S] [--rest S] [--trainer-threads N]
+//               [--trainer-work matrices|chain] [--case NAME]...
 //
 // Cases, each requested again and again without a pause, down the production road:
 //   evaluation   20 games of a b2c32 network against `random`, keisei-worker
@@ -12,6 +13,8 @@
 //   unguarded    the two burning threads without the training's protection
 //   minute       the evaluation, requested once a minute
 //   one          one burning thread; for --trainer-threads 1, which leaves it a core
+// The training multiplies matrices; `chain` is integer arithmetic that others on the same physical
+// core hardly slow, for hosts whose neighbours come and go.
 // Per case one training, beside which segments with evaluations (S seconds in all) and rests
 // without take turns. In a rest nobody watches either, and the account stands still: no credit is
 // earned in it. The outside check holds the training's rate in each segment against its rate in the
@@ -56,11 +59,15 @@ using namespace keisei;
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
 
+const std::map<std::string_view, testing_support::StepWork> kWork = {
+    {"matrices", testing_support::StepWork::Matrices}, {"chain", testing_support::StepWork::Chain}};
+
 struct Settings {
   double seconds = 600;  // with evaluations
   double segment = 40;   // seconds
   double rest = 15;      // seconds
   int trainer_threads = static_cast<int>(std::thread::hardware_concurrency());
+  testing_support::StepWork trainer_work = testing_support::StepWork::Matrices;
   std::vector<std::string> cases = {};
 };
 
@@ -86,6 +93,7 @@ struct RunOutcome {
   double cpu_second_half = 0;
   std::map<std::string, double> second_half = {};  // its seconds, by what they were for
   double watching = 0;                             // this process, cores
+  double governor = 0;                             // of it, what it decides with
   Requests requests = {};
   guard::ImpactEstimate impact = {};
 };
@@ -130,7 +138,7 @@ class Run {
   Run(std::string name, const Settings& settings)
       : name_(std::move(name)),
         settings_(settings),
-        trainer_(settings.trainer_threads),
+        trainer_(settings.trainer_threads, settings.trainer_work),
         governor_(loop_.get_executor(), options()) {
     const bool guarded = name_ != "unguarded";
     manager_.emplace(loop_.get_executor(),
@@ -157,6 +165,7 @@ class Run {
     outcome_.cpu /= with_s_;
     outcome_.cpu_second_half /= second_half_s_;
     outcome_.watching /= with_s_;
+    outcome_.governor = governor_.cpu_seconds() / with_s_;
     outcome_.impact = governor_.controller().impact().estimate();
     return outcome_;
   }
@@ -332,10 +341,12 @@ void print_certificate(const std::string& name, const RunOutcome& outcome) {
   fmt::print(
       "{:<11} {} evaluations ended, {} within 5000 ms, median {:.0f} ms; CPU {:.2f} cores, {:.2f} "
       "in "
-      "the second half; watching {:.2f} % of a core; {} frames discarded\n",
+      "the second half; watching {:.2f} % of a core, {:.2f} of it the governor; {} frames "
+      "discarded\n",
       "", outcome.requests.ended,
       std::ranges::count_if(latencies, [](double ms) { return ms > 0 && ms < 5000; }),
       median(latencies), outcome.cpu, outcome.cpu_second_half, 100 * outcome.watching,
+      100 * outcome.governor,
       std::accumulate(impact.discarded.begin(), impact.discarded.end(), std::int64_t{0},
                       [](std::int64_t sum, const auto& entry) { return sum + entry.second; }));
   double second_half = 0;
@@ -429,12 +440,14 @@ int main(int argc, char** argv) {
       settings.rest = std::max(1.0, std::atof(value));
     } else if (option == "--trainer-threads") {
       settings.trainer_threads = std::max(1, std::atoi(value));
+    } else if (option == "--trainer-work" && kWork.contains(value)) {
+      settings.trainer_work = kWork.at(value);
     } else if (option == "--case") {
       settings.cases.emplace_back(value);
     } else {
       fmt::print(stderr,
                  "usage: impact_real [--seconds S] [--segment S] [--rest S] [--trainer-threads N] "
-                 "[--case NAME]...\n");
+                 "[--trainer-work matrices|chain] [--case NAME]...\n");
       return 2;
     }
   }

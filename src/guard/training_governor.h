@@ -167,6 +167,8 @@ class TrainingGovernor {
   /// Up to now.
   [[nodiscard]] ImpactEstimate estimate() const;
   [[nodiscard]] const ImpactController& controller() const { return controller_; }
+  /// CPU seconds of its looks: reading progress and clocks, deciding, stopping and continuing.
+  [[nodiscard]] double cpu_seconds() const { return looks_cpu_; }
   [[nodiscard]] double limit() const { return options_.limit; }
 
  private:
