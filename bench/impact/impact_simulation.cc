@@ -35,7 +35,8 @@ constexpr double kLimit = 0.05;
 constexpr double kAlpha = 0.05;
 constexpr double kLevel = 0.01;  // of the tests, over all cells
 constexpr double kMostBias = 0.01;
-constexpr int kNaiveRuns = 200;  // enough to see them fail
+const double kSwingKept = std::exp(-kStep / 3);  // from step to step
+constexpr int kNaiveRuns = 200;                  // enough to see them fail
 
 enum class Period { None, Labelled, Unlabelled };
 
@@ -46,6 +47,7 @@ struct Cell {
   Period period = Period::None;  // of two frames exactly, one 22 % slower than the other
   double loss = 0;
   bool bursty = false;  // the loss comes in a tenth of the on-frames, the whole of it there
+  double swing = 0;     // of the whole machine's speed, for some 3 s
 };
 
 /// Step times of a training, on its own clock.
@@ -53,6 +55,7 @@ class Training {
  public:
   Training(const Cell& cell, std::uint64_t seed) : cell_(cell), random_(seed) {
     noise_ = normal_(random_);
+    swing_ = cell.swing > 0 ? normal_(random_) : 0;
   }
 
   /// Steps until `frame` seconds have passed at least, slowed down by `loss`.
@@ -88,15 +91,20 @@ class Training {
     const double rho = cell_.autocorrelation;
     noise_ = rho * noise_ + std::sqrt(1 - rho * rho) * normal_(random_);
     const double sigma = std::sqrt(std::log1p(cell_.cv * cell_.cv));  // log-normal, mean 1
+    if (cell_.swing > 0) {
+      swing_ = kSwingKept * swing_ + std::sqrt(1 - kSwingKept * kSwingKept) * normal_(random_);
+    }
     const double trend = 1 + cell_.drift * now_ / kRun;
     const double phase = cell_.period == Period::None ? 1 : slow ? 1.1 : 0.9;
-    return kStep * trend * phase * std::exp(sigma * noise_ - sigma * sigma / 2);
+    return kStep * trend * phase *
+           std::exp(sigma * noise_ - sigma * sigma / 2 - cell_.swing * swing_);
   }
 
   Cell cell_;
   std::mt19937_64 random_;
   std::normal_distribution<double> normal_;
   double noise_ = 0;
+  double swing_ = 0;
   int frames_ = 0;
   double now_ = 0;
   std::int64_t end_ = 0;
@@ -329,6 +337,7 @@ std::vector<Cell> cells() {
       cells.push_back(
           {.cv = 0.05, .autocorrelation = 0.5, .drift = 0.10, .loss = loss, .bursty = true});
     }
+    cells.push_back({.cv = 0.05, .autocorrelation = 0.5, .loss = loss, .swing = 0.25});
   }
   return cells;
 }
@@ -365,10 +374,12 @@ int simulate(int runs, int threads) {
         "{:>8.2f} "
         "{:>8.1f} % missed{}\n",
         100 * cell.loss, 100 * cell.cv, cell.autocorrelation, 100 * cell.drift,
-        cell.bursty ? "bursty" : name_of(cell.period), 100.0 * result.missed / runs,
-        100 * result.bias, certified_text(result, runs), 100 * result.before_after_bias,
-        100 * result.alternating_bias, 100.0 * result.repeated_missed / std::min(runs, kNaiveRuns),
-        wrong ? "  WRONG" : "");
+        cell.bursty      ? "bursty"
+        : cell.swing > 0 ? "swings"
+                         : name_of(cell.period),
+        100.0 * result.missed / runs, 100 * result.bias, certified_text(result, runs),
+        100 * result.before_after_bias, 100 * result.alternating_bias,
+        100.0 * result.repeated_missed / std::min(runs, kNaiveRuns), wrong ? "  WRONG" : "");
     std::fflush(stdout);
   }
   fmt::print("{} cells: {:.2f} % of all runs missed, worst bias {:.2f} points: {}\n", all.size(),

@@ -7,7 +7,7 @@ namespace keisei::guard {
 
 double BlockSums::add(const ImpactBlock& block) {
   double weight = 0;
-  double work = 0;  // in frames of the reference: what its error applies to
+  double work = 0;  // in frames of the reference
   double on_loss = 0;
   for (const OnFrame& frame : block.frames) {
     weight += frame.weight;
@@ -18,18 +18,21 @@ double BlockSums::add(const ImpactBlock& block) {
   const double gain = *block.off_gain;
   // The longer its frames, the less a hold-out may be off; what is too long for that is bounded
   // alone.
-  const double drawn = std::min(work, static_cast<double>(BlockPlan::kMostSlots - 1));
-  const double slots = drawn + 1;
+  const double all_to_on = 1 + 1 / static_cast<double>(block.frames.size());  // with the hold-out
+  const double drawn = std::min(weight, BlockPlan::kMostSlots / all_to_on);
+  const double slots = drawn * all_to_on;
   const double cap = std::min(block.cap, 1 / slots);
-  const double beyond = (work - drawn) * block.cap;
+  const double beyond = (weight - drawn) * block.cap;
   ++blocks_;
   frames_ += static_cast<std::int64_t>(block.frames.size());
   weight_ += weight;
-  const double loss = on_loss + work * gain;
+  const double loss = on_loss + weight * gain;
   loss_ += loss;
-  // Clipped on the far side too: a hold-out that stood still must not buy, nor cost, hours.
+  // Clipped on the far side too: a hold-out that stood still must not buy, nor cost, hours; nor
+  // does one that is slow beyond the cap make up for work that was not done.
   const double upper_gain = std::max(gain, -2 * cap);
-  const double upper_loss = on_loss + drawn * upper_gain + beyond;
+  const double made_up = gain < -cap ? std::min(work, drawn) : drawn;
+  const double upper_loss = on_loss + made_up * upper_gain + beyond;
   if (gain > cap) {
     ++wholly_lost_;
   }

@@ -26,18 +26,20 @@
 //
 // Frames come in blocks of `slots` slots. One slot, drawn at random before the block begins, is a
 // hold-out in which every evaluation stands still («off»); in the others they run («on»). With r
-// the rates, a block of n on-frames loses
-//      sum over on-frames of (1 - r_on)  +  (sum of r_on) (r_off - 1)       [frames]
+// the rates, a block of n on-frames loses the work that the hold-out's rate would have brought
+//      n r_off - sum of r_on  =  sum over on-frames of (1 - r_on)  +  n (r_off - 1)     [frames]
 // The first part is what was seen: bounded by 1 a frame, and never clipped on the side of loss. The
 // second corrects the reference by which the work was counted, and is all that is uncertain:
 // because the hold-out's place was random, its error is a martingale difference whatever the
 // training does (drift, periods, correlated steps), and SumBound bounds the sum of errors at all
-// looks at once. A frame counts by its length, since it ends with a tick and a loss makes it
-// longer.
+// looks at once. No product of two rates is in it: where the machine's speed swings, that would
+// count the square of the swing as a loss. A frame counts by its length, since it ends with a tick
+// and a loss makes it longer.
 //
 // What this rests on: that a hold-out is not slowed down by the evaluation that stands still in it
 // (what is left after the wash-out: caches, write-back, work queued on a GPU), and that it is not
-// faster than the reference by more than `cap`; where it is, its whole block counts as lost.
+// faster than the reference by more than `cap`; where it is, its whole block counts as lost. One
+// that is slower by more than that makes up, in the bound, only for work that was done.
 //
 // Time in which evaluations ran and that belongs to no complete block (switches, discarded frames,
 // blocks given up) is charged with the bound of the blocks, or with what was seen if that is more;

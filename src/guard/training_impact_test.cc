@@ -238,6 +238,30 @@ TEST(TrainingImpact, TakesNoCreditFromHoldOutsThatAreSlow) {
   EXPECT_GE(frames.impact.upper_while_running(), 0);
 }
 
+TEST(TrainingImpact, CountsNoSwingOfTheMachinesSpeedAsALoss) {
+  Frames harmless;
+  Frames harmful;
+  harmless.free(40);
+  harmful.free(40);
+  for (int i = 0; i < 200; ++i) {
+    const double speed = i % 2 == 0 ? 0.8 : 1.2;
+    harmless.block(speed, speed);
+    harmful.block(0.9 * speed, speed);
+  }
+  EXPECT_NEAR(harmless.impact.estimate().while_running.estimate, 0, 0.01);
+  EXPECT_NEAR(harmful.impact.estimate().while_running.estimate, 0.1, 0.01);
+}
+
+TEST(TrainingImpact, ASlowHoldOutDoesNotMakeUpForWorkThatWasNotDone) {
+  Frames frames;
+  frames.free(40);
+  for (int i = 0; i < 300; ++i) {  // what an evaluation leaves behind slows the hold-out as well
+    frames.free(24);
+    frames.block(0, 0.2);
+  }
+  EXPECT_GT(frames.impact.upper_while_running(), 0.9);
+}
+
 TEST(TrainingImpact, AHoldOutThatStoodStillCostsNoHours) {
   Frames frames;
   frames.free(40);
