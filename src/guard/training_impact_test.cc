@@ -338,6 +338,19 @@ TEST(TrainingImpact, HoldsOutNoMoreForHoldOutsThatWereSlow) {
   EXPECT_EQ(frames.impact.plan().slots, 20);
 }
 
+TEST(BlockSums, AHoldOutIsHeldAgainstAllSlotsOfLongFrames) {
+  BlockSums sums(0.05);
+  const auto block = [](double weight) {
+    return ImpactBlock{.cap = 0.5,
+                       .frames = {{.seconds = 0.2 * weight, .weight = weight, .loss = 0}},
+                       .off_gain = 0.06};
+  };
+  sums.add(block(1));
+  EXPECT_EQ(sums.wholly_lost(), 0);
+  sums.add(block(10));  // with the hold-out 20 frames' worth: a twentieth at most
+  EXPECT_EQ(sums.wholly_lost(), 1);
+}
+
 TEST(ImpactCertificate, IsTheSameFromTheFramesAloneToTheLastDigit) {
   Frames frames;
   frames.free(40);
