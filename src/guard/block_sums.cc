@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/check.h"
+
 namespace keisei::guard {
 
 double BlockSums::add(const ImpactBlock& block) {
+  KEISEI_CHECK(block.off_gain && !block.frames.empty(), "a block is not complete");
   double weight = 0;
-  double work = 0;  // in frames of the reference
+  double work = 0;  // in frames of the reference, their length at most
   double on_loss = 0;
   for (const OnFrame& frame : block.frames) {
     weight += frame.weight;
@@ -22,7 +25,7 @@ double BlockSums::add(const ImpactBlock& block) {
   const double drawn = std::min(weight, BlockPlan::kMostSlots / all_to_on);
   const double slots = drawn * all_to_on;
   const double cap = std::min(block.cap, 1 / slots);
-  const double beyond = (weight - drawn) * block.cap;
+  const double beyond = (weight - drawn) * cap;
   ++blocks_;
   frames_ += static_cast<std::int64_t>(block.frames.size());
   weight_ += weight;

@@ -42,14 +42,14 @@ class BlockSums {
  public:
   explicit BlockSums(double alpha) : upper_(alpha), lower_(alpha) {}
 
-  /// A complete one: with its hold-out and a frame at least. Its loss, in frames.
+  /// REQUIRES: its hold-out and a frame at least. Its loss, in frames of the reference's work.
   double add(const ImpactBlock& block);
   /// [0, 1] before the first.
   [[nodiscard]] BoundedShare share() const;
   [[nodiscard]] double seconds() const { return seconds_; }
   [[nodiscard]] std::int64_t blocks() const { return blocks_; }
   [[nodiscard]] std::int64_t frames() const { return frames_; }
-  /// Blocks whose hold-out was faster than the cap.
+  /// Blocks whose hold-out was faster than the cap, which is smaller where frames are overlong.
   [[nodiscard]] std::int64_t wholly_lost() const { return wholly_lost_; }
   /// Mean of ln(r_on / r_off) over blocks.
   [[nodiscard]] std::optional<double> log_ratio() const;

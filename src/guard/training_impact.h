@@ -32,9 +32,10 @@
 // second corrects the reference by which the work was counted, and is all that is uncertain:
 // because the hold-out's place was random, its error is a martingale difference whatever the
 // training does (drift, periods, correlated steps), and SumBound bounds the sum of errors at all
-// looks at once. No product of two rates is in it: where the machine's speed swings, that would
-// count the square of the swing as a loss. A frame counts by its length, since it ends with a tick
-// and a loss makes it longer.
+// looks at once. Where a frame has many steps no product of two rates is in it: where the machine's
+// speed swings, that would count the square of the swing as a loss. A frame counts by its length,
+// since it ends with a tick and a loss makes it longer (of one step, which takes as long as it is
+// slow, the square of its spread counts as a loss).
 //
 // What this rests on: that a hold-out is not slowed down by the evaluation that stands still in it
 // (what is left after the wash-out: caches, write-back, work queued on a GPU), and that it is not

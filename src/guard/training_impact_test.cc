@@ -338,6 +338,18 @@ TEST(TrainingImpact, HoldsOutNoMoreForHoldOutsThatWereSlow) {
   EXPECT_EQ(frames.impact.plan().slots, 20);
 }
 
+TEST(BlockSums, HarmlessBlocksOfLongStepsStayBelowTheLimit) {
+  for (const double weight : {12.0, 25.0}) {
+    BlockSums sums(0.05);
+    for (int i = 0; i < 1000; ++i) {
+      sums.add({.cap = 0.5,
+                .frames = {{.seconds = 0.2 * weight, .weight = weight, .loss = 0}},
+                .off_gain = 0});
+    }
+    EXPECT_LT(sums.share().upper, 0.05) << weight;
+  }
+}
+
 TEST(BlockSums, AHoldOutIsHeldAgainstAllSlotsOfLongFrames) {
   BlockSums sums(0.05);
   const auto block = [](double weight) {
