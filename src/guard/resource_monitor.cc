@@ -272,10 +272,10 @@ Bytes ResourceMonitor::settle(const CheapSum& visible, MonotonicTime now) {
       // Sharers that come and go while they are read one by one make a sum that never was.
       measured = std::min(measured, exact(cheap).sum);
     }
+    counted_twice_ = std::max(Bytes{}, cheap - measured);
   }
   exact_cost_ = thread_cpu_time() - before;
   exact_at_ = now + (MonotonicClock::now() - started);
-  counted_twice_ = std::max(Bytes{}, cheap - measured);
   return measured;
 }
 
