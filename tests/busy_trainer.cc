@@ -103,8 +103,12 @@ BusyTrainer::BusyTrainer(int threads, StepWork work)
     auto attached =
         telemetry::StepClockWriter::attach(UniqueFd(fcntl(clock_.fd(), F_DUPFD_CLOEXEC, 0)));
     KEISEI_CHECK(attached, "{}", attached.error().message);
-    work == StepWork::Chain ? train<Chain>(*attached, threads)
-                            : train<Matrices>(*attached, threads);
+    switch (work) {
+      case StepWork::Matrices:
+        train<Matrices>(*attached, threads);
+      case StepWork::Chain:
+        train<Chain>(*attached, threads);
+    }
   }
   while (steps() == 0) {
     usleep(1000);

@@ -11,12 +11,12 @@ namespace keisei::testing_support {
 /// What a step of some 2 ms is.
 enum class StepWork {
   Matrices,  ///< products of matrices that fit the cache: vector units, as training has it
-  Chain      ///< integer operations that wait for one another: others on the same physical core
-             ///< hardly slow it
+  Chain      ///< integer operations that wait for one another: what others do to caches, memory and
+             ///< the physical core hardly slows it
 };
 
 /// A training that uses every core: each thread does a step's work, then they wait for each other,
-/// and the first one ticks. A process of its own, in a session of its own; it ends with this
+/// and one of them ticks. A process of its own, in a session of its own; it ends with this
 /// object.
 class BusyTrainer {
  public:

@@ -14,7 +14,8 @@
 //   minute       the evaluation, requested once a minute
 //   one          one burning thread; for --trainer-threads 1, which leaves it a core
 // The training multiplies matrices; `chain` is integer arithmetic that others on the same physical
-// core hardly slow, for hosts whose neighbours come and go.
+// core hardly slow, for hosts whose neighbours come and go; it feels what evaluations take of the
+// processors' time, and nothing of what they do to caches and memory.
 // Per case one training, beside which segments with evaluations (S seconds in all) and rests
 // without take turns. In a rest nobody watches either, and the account stands still: no credit is
 // earned in it. The outside check holds the training's rate in each segment against its rate in the
@@ -341,7 +342,7 @@ void print_certificate(const std::string& name, const RunOutcome& outcome) {
   fmt::print(
       "{:<11} {} evaluations ended, {} within 5000 ms, median {:.0f} ms; CPU {:.2f} cores, {:.2f} "
       "in "
-      "the second half; watching {:.2f} % of a core, {:.2f} of it the governor; {} frames "
+      "the second half; watching {:.2f} % of a core, the governor's looks {:.2f} %; {} frames "
       "discarded\n",
       "", outcome.requests.ended,
       std::ranges::count_if(latencies, [](double ms) { return ms > 0 && ms < 5000; }),
