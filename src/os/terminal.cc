@@ -24,8 +24,7 @@ std::optional<pid_t> Terminal::foreground() const {
 }
 
 void Terminal::set_foreground(pid_t group) const {
-  // Who changes a terminal from the background is stopped by this one, unless it blocks it.
-  const BlockedSignals blocked{SIGTTOU};
+  const BlockedSignals blocked{SIGTTOU};  // it stops who does this from the background
   tcsetpgrp(fd_.get(), group);
 }
 
@@ -47,7 +46,7 @@ std::optional<termios> Terminal::modes() const {
 }
 
 void Terminal::set_modes(const termios& modes) const {
-  const BlockedSignals blocked{SIGTTOU};
+  const BlockedSignals blocked{SIGTTOU};  // it stops who does this from the background
   tcsetattr(fd_.get(), TCSANOW, &modes);
 }
 
