@@ -110,7 +110,8 @@ TEST(VerifyHost, ProvesThatATrainingLosesLessThanMayBeLost) {
   // A host that others keep busy proves nothing, and says so.
   EXPECT_THAT(finding.proof, testing::AnyOf(Proof::Proven, Proof::NotRun)) << finding.sentence;
   if (finding.proof == Proof::NotRun) {
-    EXPECT_THAT(finding.sentence, HasSubstr("kept this host busy"));
+    EXPECT_THAT(finding.sentence, testing::AnyOf(HasSubstr("kept this host busy"),
+                                                 HasSubstr("changed its own speed")));
   }
 }
 
@@ -230,8 +231,12 @@ TEST(TrainingTrial, IsEndedByAnInterruptWhileAnEvaluationRunsBesideIt) {
 /// In steps over the 12 ms from the end of the last tree's root: some fall between the last look at
 /// signals and the trial's return, which was 6 to 8 ms after that end.
 TEST(TrainingTrial, SwallowsNoInterruptThatComesWhenItsTreesAreGone) {
-  constexpr guard::TrialPlan kShort = {
-      .limit = 0.99, .always_slack = true, .warm_up = 10ms, .alone = 10ms, .beside = 10ms};
+  constexpr guard::TrialPlan kShort = {.limit = 0.99,
+                                       .always_slack = true,
+                                       .warm_up = 10ms,
+                                       .alone = 10ms,
+                                       .beside = 10ms,
+                                       .after = 0ms};
   int interrupted = 0;
   for (int i = 0; i < 150; ++i) {
     TrialInAProcess trial(kShort);

@@ -13,7 +13,8 @@ constexpr TrialPlan kPlan = {.limit = 0.99,  // nothing of it is anybody's train
                              .always_slack = true,
                              .warm_up = 50ms,
                              .alone = 850ms,  // four frames for the reference
-                             .beside = 1600ms};
+                             .beside = 1600ms,
+                             .after = 0ms};
 constexpr double kIsolates = 0.1;
 constexpr std::int64_t kFewestBlocks = 2;
 

@@ -27,6 +27,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kSpare = 2s;
 constexpr auto kSpin = 3s;
+constexpr auto kSpinsAlone = kSpin + 2s;  // what no limit ends
+constexpr auto kGoodbye = kSpinsAlone + 1s;
 
 Result<telemetry::StepClockReader> reader_of(const telemetry::StepClockWriter& clock) {
   return telemetry::StepClockReader::attach(UniqueFd(::fcntl(clock.fd(), F_DUPFD_CLOEXEC, 0)));
@@ -52,6 +54,7 @@ class TrainingTrial {
         evaluations_(loop_.get_executor(), limits(kSpin), {}, {},
                      {.pressure = {}, .gpu = {}, .training = &governor_}) {
     evidence_.limit = plan.limit;
+    evidence_.share_beside = plan.share_beside();
   }
 
   TrialEvidence run() {
@@ -70,7 +73,6 @@ class TrainingTrial {
     asio::co_spawn(loop_, train(), on_end);
     asio::co_spawn(loop_, observe(), on_end);
     loop_.run();
-    evidence_.impact = governor_.controller().impact().estimate();
     return std::move(evidence_);
   }
 
@@ -99,7 +101,7 @@ class TrainingTrial {
   }
   /// keisei-attack ends by itself soon after.
   [[nodiscard]] std::chrono::milliseconds training_time() const {
-    return plan_.warm_up + plan_.alone + plan_.beside + kSpare;
+    return plan_.warm_up + plan_.alone + plan_.beside + kGoodbye + plan_.after + kSpare;
   }
   static EvaluationLimits limits(std::chrono::nanoseconds timeout) {
     return {.max_concurrent = 1, .timeout = timeout, .processes = 256};
@@ -134,9 +136,33 @@ class TrainingTrial {
       co_return;
     }
     ++running_;
-    asio::co_spawn(loop_, ask(), [this](const std::exception_ptr&) { end_one(); });
+    asio::co_spawn(loop_, ask(), [this](const std::exception_ptr&) {
+      asked_ = true;
+      if (enough_) {
+        timer_.cancel();
+      }
+      end_one();
+    });
     evidence_.rate_beside = co_await rate_over(plan_.beside);
+    if (over_) {
+      co_return;
+    }
+    co_await stop_asking();
+    if (over_) {
+      co_return;
+    }
+    evidence_.rate_after = co_await rate_over(plan_.after);
     end_all();
+  }
+
+  asio::awaitable<void> stop_asking() {
+    enough_ = true;
+    control_.cancel(Outcome::Cancelled, "the attack is over");
+    if (!asked_) {
+      co_await pass(kGoodbye);
+    }
+    governor_.stop();
+    evidence_.impact = governor_.controller().impact().estimate();
   }
 
   /// We have made the clock, and the training writes it from within a PID namespace: the new child
@@ -156,9 +182,9 @@ class TrainingTrial {
   }
 
   asio::awaitable<void> ask() {
-    while (!over_) {
+    while (!over_ && !enough_) {
       GuardedCommand spin =
-          ground_.command("spin", {std::to_string(std::chrono::milliseconds(kSpin + 2s).count())});
+          ground_.command("spin", {std::to_string(std::chrono::milliseconds(kSpinsAlone).count())});
       const GuardedRun run =
           co_await evaluations_.run_evaluation_with_safeguards(std::move(spin), control_);
       evidence_.ended += run.record.latency_ms > 0 ? 1 : 0;
@@ -207,7 +233,9 @@ class TrainingTrial {
   std::vector<pid_t> children_before_;
   TrialEvidence evidence_;
   bool over_ = false;
-  int running_ = 1;  // the training and whoever asks for evaluations
+  bool enough_ = false;  // no further evaluation
+  bool asked_ = false;   // and the last one has ended
+  int running_ = 1;      // the training and whoever asks for evaluations
   bool listening_ = true;
 };
 
@@ -219,6 +247,16 @@ double TrialEvidence::disturbed() const {
              ? 0
              : static_cast<double>(found->second) / frames;
 }
+
+double TrialEvidence::least_loss() const {
+  return share_beside * (1 - rate_beside / std::min(rate_before, rate_after));
+}
+
+double TrialEvidence::most_loss() const {
+  return share_beside * (1 - rate_beside / std::max(rate_before, rate_after));
+}
+
+bool TrialEvidence::undecided() const { return least_loss() < limit && most_loss() >= limit; }
 
 TrialEvidence try_training(ProvingGround& ground, const TrialPlan& plan) {
   TrialEvidence evidence{.limit = plan.limit};

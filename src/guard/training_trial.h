@@ -17,13 +17,21 @@ struct TrialPlan {
   std::chrono::milliseconds warm_up{1000};
   std::chrono::milliseconds alone{3000};   ///< watched, with nothing beside it
   std::chrono::milliseconds beside{9000};  ///< with evaluations
+  std::chrono::milliseconds after{3000};   ///< alone again: the machine may have changed its speed
+
+  /// Of the time that the governor watched when the last evaluation ended.
+  [[nodiscard]] double share_beside() const {
+    return static_cast<double>(beside.count()) / static_cast<double>((alone + beside).count());
+  }
 };
 
 /// What was seen. The rates are those of the training's own step clock, looked at from outside.
 struct TrialEvidence {
-  double limit = 0;        ///< share of the training
-  double rate_before = 0;  ///< steps per second, when nothing ran beside it
-  double rate_beside = 0;  ///< the same while evaluations asked without a pause
+  double limit = 0;         ///< share of the training
+  double rate_before = 0;   ///< steps per second, when nothing ran beside it
+  double rate_beside = 0;   ///< the same while evaluations asked without a pause
+  double rate_after = 0;    ///< and when they had ended
+  double share_beside = 1;  ///< see TrialPlan
   ImpactEstimate impact = {};
   int ended = 0;  ///< evaluations
   int frames = 0;
@@ -32,7 +40,12 @@ struct TrialEvidence {
 
   /// Of the frames, those in which other processes used the processors more or less than usual.
   [[nodiscard]] double disturbed() const;
-  [[nodiscard]] double loss() const { return rate_before > 0 ? 1 - rate_beside / rate_before : 0; }
+  /// Share of all the time watched, as the limit is meant, against the slower of the rates alone
+  /// and against the faster one. REQUIRES: both are positive.
+  [[nodiscard]] double least_loss() const;
+  [[nodiscard]] double most_loss() const;
+  /// Whether the training's own speed decides if more was lost than may be.
+  [[nodiscard]] bool undecided() const;
 };
 
 /// Blocks until all of it is over. SIGINT and SIGTERM end it early, as everything on the ground.

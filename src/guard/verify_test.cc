@@ -206,7 +206,12 @@ TEST(AttackPlan, TakesTheConfiguredLimitsUnlessTheyAreLarge) {
 }
 
 TrialEvidence impact_evidence() {
-  TrialEvidence evidence{.limit = 0.25, .rate_before = 500, .rate_beside = 450, .ended = 2};
+  TrialEvidence evidence{.limit = 0.25,
+                         .rate_before = 500,
+                         .rate_beside = 450,
+                         .rate_after = 500,
+                         .share_beside = 0.75,
+                         .ended = 2};
   evidence.impact.running_s = 3;
   evidence.impact.training_s = 12;
   evidence.impact.amortised.upper = 0.2;
@@ -222,6 +227,24 @@ TEST(VerifyImpact, IsProvenWhereBothTheRatesAndTheCertificateSayIt) {
   TrialEvidence unproven = impact_evidence();
   unproven.impact.verdict = ImpactVerdict::Unproven;
   EXPECT_EQ(judge(unproven).proof, Proof::NotProven);
+}
+
+TEST(VerifyImpact, CountsTheLossOverAllTheTimeThatTheLimitIsMeantFor) {
+  TrialEvidence evidence = impact_evidence();
+  evidence.rate_beside = 350;  // of the nine seconds 30 %, of the twelve 22.5 %
+  EXPECT_EQ(judge(evidence).proof, Proof::Proven);
+  EXPECT_THAT(judge(evidence).sentence, testing::HasSubstr("22.5 %"));
+}
+
+TEST(VerifyImpact, TellsALossFromAMachineThatChangedItsSpeed) {
+  TrialEvidence slowed = impact_evidence();
+  slowed.rate_beside = 300;  // 30 % against the rate before
+  slowed.rate_after = 320;   // but 5 % against the rate after
+  EXPECT_EQ(judge(slowed).proof, Proof::NotRun);
+  EXPECT_THAT(judge(slowed).sentence, testing::HasSubstr("changed its own speed"));
+  TrialEvidence lost = slowed;
+  lost.rate_after = 470;  // 27 %: too much against either
+  EXPECT_EQ(judge(lost).proof, Proof::NotProven);
 }
 
 TEST(VerifyImpact, IsNotRunWhereNoEvaluationCameToRunOrTheTrainingFailed) {
