@@ -228,6 +228,21 @@ TEST(TrainingTrial, IsEndedByAnInterruptWhileAnEvaluationRunsBesideIt) {
   }
 }
 
+TEST(TrainingTrial, IsEndedByAnInterruptWhenItsEvaluationsAreOver) {
+  constexpr guard::TrialPlan kLongAfter = {.limit = 0.99,
+                                           .always_slack = true,
+                                           .warm_up = 50ms,
+                                           .alone = 150ms,
+                                           .beside = 300ms,
+                                           .after = 15s};
+  for (const auto delay : {400ms, 500ms, 550ms, 600ms, 1000ms}) {  // the evaluations' end at 500
+    TrialInAProcess trial(kLongAfter);
+    ASSERT_TRUE(trial.wait_for_trees());
+    std::this_thread::sleep_for(delay);
+    EXPECT_EQ(trial.interrupt(SIGINT), kNoted) << delay.count();
+  }
+}
+
 /// In steps over the 12 ms from the end of the last tree's root: some fall between the last look at
 /// signals and the trial's return, which was 6 to 8 ms after that end.
 TEST(TrainingTrial, SwallowsNoInterruptThatComesWhenItsTreesAreGone) {

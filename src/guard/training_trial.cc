@@ -27,8 +27,10 @@ using namespace std::chrono_literals;
 
 constexpr auto kSpare = 2s;
 constexpr auto kSpin = 3s;
-constexpr auto kSpinsAlone = kSpin + 2s;  // what no limit ends
-constexpr auto kGoodbye = kSpinsAlone + 1s;
+constexpr auto kSpinsAlone = kSpin + 2s;  // where no limit holds
+constexpr int kLooksForATick = 100;
+constexpr auto kBetweenLooks = 2ms;
+constexpr auto kGoodbye = 6s;  // a tree that cannot be killed is given up before
 
 Result<telemetry::StepClockReader> reader_of(const telemetry::StepClockWriter& clock) {
   return telemetry::StepClockReader::attach(UniqueFd(::fcntl(clock.fd(), F_DUPFD_CLOEXEC, 0)));
@@ -60,8 +62,7 @@ class TrainingTrial {
   TrialEvidence run() {
     const auto on_end = [this](const std::exception_ptr& thrown) {
       if (thrown) {
-        evidence_.trouble = "a library failed";
-        end_all();
+        fail("a library failed");
         stop_listening();
       }
     };
@@ -113,11 +114,9 @@ class TrainingTrial {
     command.fds = {{clock_.fd(), os::kAttackClockFd}};
     const GuardedRun run =
         co_await training_.run_evaluation_with_safeguards(std::move(command), training_control_);
-    if (run.record.outcome != Outcome::Cancelled && evidence_.trouble.empty()) {
-      evidence_.trouble =
-          fmt::format("the training ended as {}: {}{}", to_string(run.record.outcome),
-                      run.record.cause, run.stderr_tail);
-      end_all();
+    if (run.record.outcome != Outcome::Cancelled) {
+      fail(fmt::format("the training ended as {}: {}{}", to_string(run.record.outcome),
+                       run.record.cause, run.stderr_tail));
     }
     end_one();
   }
@@ -136,7 +135,10 @@ class TrainingTrial {
       co_return;
     }
     ++running_;
-    asio::co_spawn(loop_, ask(), [this](const std::exception_ptr&) {
+    asio::co_spawn(loop_, ask(), [this](const std::exception_ptr& thrown) {
+      if (thrown) {
+        fail("a library failed");
+      }
       asked_ = true;
       if (enough_) {
         timer_.cancel();
@@ -160,6 +162,9 @@ class TrainingTrial {
     control_.cancel(Outcome::Cancelled, "the attack is over");
     if (!asked_) {
       co_await pass(kGoodbye);
+    }
+    if (!asked_) {
+      fail("the last evaluation could not be ended");
     }
     governor_.stop();
     evidence_.impact = governor_.controller().impact().estimate();
@@ -188,9 +193,8 @@ class TrainingTrial {
       const GuardedRun run =
           co_await evaluations_.run_evaluation_with_safeguards(std::move(spin), control_);
       evidence_.ended += run.record.latency_ms > 0 ? 1 : 0;
-      if (run.record.outcome == Outcome::StartFailed) {
-        evidence_.trouble = run.record.cause;
-        end_all();
+      if (run.record.outcome == Outcome::StartFailed || run.record.outcome == Outcome::Unkillable) {
+        fail(run.record.cause);
       }
     }
   }
@@ -201,13 +205,37 @@ class TrainingTrial {
     co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
   }
 
+  /// Zero where the training did nothing.
   asio::awaitable<double> rate_over(std::chrono::nanoseconds time) {
-    const Result<telemetry::StepClockReading> from = reader_.read();
+    const telemetry::StepClockReading from = co_await next_tick();
     co_await pass(time);
-    const Result<telemetry::StepClockReading> to = reader_.read();
-    co_return from&& to && to->time > from->time
-        ? static_cast<double>(to->units - from->units) / seconds(to->time - from->time)
+    const telemetry::StepClockReading to = co_await next_tick();
+    co_return to.time > from.time
+        ? static_cast<double>(to.units - from.units) / seconds(to.time - from.time)
         : 0;
+  }
+
+  /// One that was not seen before, as far as there is one: a reading in the middle of a tick
+  /// answers with the last one seen.
+  asio::awaitable<telemetry::StepClockReading> next_tick() {
+    for (int i = 0; i < kLooksForATick && !over_; ++i) {
+      const Result<telemetry::StepClockReading> reading = reader_.read();
+      if (!reading) {
+        fail(reading.error().message);
+      } else if (reading->ticks != seen_.ticks) {
+        seen_ = *reading;
+        break;
+      }
+      co_await pass(kBetweenLooks);
+    }
+    co_return seen_;
+  }
+
+  void fail(std::string why) {
+    if (evidence_.trouble.empty()) {
+      evidence_.trouble = std::move(why);
+    }
+    end_all();
   }
 
   void end_all() {
@@ -231,6 +259,7 @@ class TrainingTrial {
   RunControl training_control_;
   RunControl control_;
   std::vector<pid_t> children_before_;
+  telemetry::StepClockReading seen_;
   TrialEvidence evidence_;
   bool over_ = false;
   bool enough_ = false;  // no further evaluation
@@ -248,15 +277,15 @@ double TrialEvidence::disturbed() const {
              : static_cast<double>(found->second) / frames;
 }
 
-double TrialEvidence::least_loss() const {
-  return share_beside * (1 - rate_beside / std::min(rate_before, rate_after));
-}
+double TrialEvidence::loss() const { return loss_against((rate_before + rate_after) / 2); }
 
-double TrialEvidence::most_loss() const {
-  return share_beside * (1 - rate_beside / std::max(rate_before, rate_after));
-}
+double TrialEvidence::least_loss() const { return loss_against(std::min(rate_before, rate_after)); }
 
-bool TrialEvidence::undecided() const { return least_loss() < limit && most_loss() >= limit; }
+double TrialEvidence::most_loss() const { return loss_against(std::max(rate_before, rate_after)); }
+
+double TrialEvidence::loss_against(double rate) const {
+  return share_beside * (1 - rate_beside / rate);
+}
 
 TrialEvidence try_training(ProvingGround& ground, const TrialPlan& plan) {
   TrialEvidence evidence{.limit = plan.limit};

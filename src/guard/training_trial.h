@@ -19,7 +19,7 @@ struct TrialPlan {
   std::chrono::milliseconds beside{9000};  ///< with evaluations
   std::chrono::milliseconds after{3000};   ///< alone again: the machine may have changed its speed
 
-  /// Of the time that the governor watched when the last evaluation ended.
+  /// Of the time that the governor watches.
   [[nodiscard]] double share_beside() const {
     return static_cast<double>(beside.count()) / static_cast<double>((alone + beside).count());
   }
@@ -40,12 +40,14 @@ struct TrialEvidence {
 
   /// Of the frames, those in which other processes used the processors more or less than usual.
   [[nodiscard]] double disturbed() const;
-  /// Share of all the time watched, as the limit is meant, against the slower of the rates alone
-  /// and against the faster one. REQUIRES: both are positive.
+  /// Share of all the time watched, as the limit is meant: against the mean of the rates alone, the
+  /// slower of them, the faster. REQUIRES: both are positive.
+  [[nodiscard]] double loss() const;
   [[nodiscard]] double least_loss() const;
   [[nodiscard]] double most_loss() const;
-  /// Whether the training's own speed decides if more was lost than may be.
-  [[nodiscard]] bool undecided() const;
+
+ private:
+  [[nodiscard]] double loss_against(double rate) const;
 };
 
 /// Blocks until all of it is over. SIGINT and SIGTERM end it early, as everything on the ground.

@@ -66,7 +66,7 @@ VerifyRow enforcement_row(Enforcement enforcement) {
 VerifyRow impact_row(ProvingGround& ground, const VerifyOptions& options) {
   VerifyRow row{.promise = "training impact",
                 .attack = "",
-                .finding = {Proof::NotMeasured, "takes 13 s: not attacked by --quick"}};
+                .finding = {Proof::NotMeasured, "takes 16 s: not attacked by --quick"}};
   if (options.thoroughness == Thoroughness::Full) {
     row.attack = "spin beside a training";
     row.finding = prove_impact(ground, options.impact_limit);

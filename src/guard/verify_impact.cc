@@ -12,7 +12,7 @@ constexpr double kMostAttacked = 0.5;
 constexpr int kTries = 3;
 constexpr double kDisturbed = 0.1;  // share of frames
 
-bool ran(const TrialEvidence& evidence) {
+bool compares(const TrialEvidence& evidence) {
   return evidence.trouble.empty() && evidence.rate_before > 0 && evidence.rate_after > 0 &&
          evidence.impact.running_s > 0;
 }
@@ -20,18 +20,22 @@ bool ran(const TrialEvidence& evidence) {
 }  // namespace
 
 Finding prove_impact(ProvingGround& ground, double limit) {
+  return prove_impact([&ground, limit] { return attack_training(ground, limit); });
+}
+
+Finding prove_impact(const std::function<TrialEvidence()>& attack) {
   for (int attempt = 1;; ++attempt) {
-    const TrialEvidence evidence = attack_training(ground, limit);
+    const TrialEvidence evidence = attack();
     Finding finding = judge(evidence);
-    const bool disturbed = finding.proof == Proof::NotProven && evidence.disturbed() >= kDisturbed;
-    const bool again = disturbed || (ran(evidence) && evidence.undecided());
-    if (!again) {
+    const bool busy = finding.proof == Proof::NotProven && evidence.disturbed() >= kDisturbed;
+    const bool changed = finding.proof == Proof::NotRun && compares(evidence);
+    if (!busy && !changed) {
       return finding;
     }
     if (attempt == kTries) {
-      return disturbed ? Finding{Proof::NotRun,
-                                 "other processes kept this host busy; " + finding.sentence}
-                       : finding;
+      return busy ? Finding{Proof::NotRun,
+                            "other processes kept this host busy; " + finding.sentence}
+                  : finding;
     }
   }
 }
@@ -41,31 +45,33 @@ Finding judge(const TrialEvidence& evidence) {
     return {Proof::NotRun, evidence.trouble};
   }
   const ImpactEstimate& impact = evidence.impact;
-  if (!ran(evidence)) {
-    return {
-        Proof::NotRun,
-        fmt::format("no evaluation came to run beside the training; {} ended, {:.1f} of {:.0f} s",
-                    evidence.ended, impact.running_s, impact.training_s)};
+  const std::string ran = fmt::format("{} evaluations ran for {:.1f} of {:.0f} s", evidence.ended,
+                                      impact.running_s, impact.training_s);
+  if (evidence.rate_before <= 0 || impact.running_s <= 0) {
+    return {Proof::NotRun, "no evaluation came to run beside the training; " + ran};
+  }
+  if (evidence.rate_after <= 0) {
+    return {Proof::NotProven, "the training did not go on when evaluations had ended; " + ran};
   }
   const std::string numbers = fmt::format(
-      "{} evaluations ran for {:.1f} of {:.0f} s; of the training {:.1f} % was lost (limit {:.0f} "
-      "%), the certificate: at most {:.1f} %",
-      evidence.ended, impact.running_s, impact.training_s, 100 * evidence.most_loss(),
-      100 * evidence.limit, 100 * impact.amortised.upper);
+      "{}; of the training {:.1f} % was lost (limit {:.0f} %), the certificate: at most {:.1f} %",
+      ran, 100 * evidence.loss(), 100 * evidence.limit, 100 * impact.amortised.upper);
   if (evidence.least_loss() >= evidence.limit) {
     return {Proof::NotProven, "more was lost than may be; " + numbers};
   }
-  if (evidence.undecided()) {
+  const Finding refused = {Proof::NotProven,
+                           fmt::format("the certificate says {}: {}; {}", to_string(impact.verdict),
+                                       impact.reason, numbers)};
+  if (impact.verdict == ImpactVerdict::Exceeded) {
+    return refused;
+  }
+  if (evidence.most_loss() >= evidence.limit) {
     return {Proof::NotRun,
             fmt::format("this host changed its own speed: alone the training made {:.0f} steps a "
-                        "second, and {:.0f} afterwards; {}",
+                        "second before, and {:.0f} afterwards; {}",
                         evidence.rate_before, evidence.rate_after, numbers)};
   }
-  if (impact.verdict != ImpactVerdict::Within) {
-    return {Proof::NotProven, fmt::format("the certificate says {}: {}; {}",
-                                          to_string(impact.verdict), impact.reason, numbers)};
-  }
-  return {Proof::Proven, numbers};
+  return impact.verdict == ImpactVerdict::Within ? Finding{Proof::Proven, numbers} : refused;
 }
 
 TrialEvidence attack_training(ProvingGround& ground, double limit) {

@@ -247,6 +247,49 @@ TEST(VerifyImpact, TellsALossFromAMachineThatChangedItsSpeed) {
   EXPECT_EQ(judge(lost).proof, Proof::NotProven);
 }
 
+TEST(VerifyImpact, IsNotProvenWhereTheCertificateSaysExceededOrTheTrainingDidNotGoOn) {
+  TrialEvidence exceeded = impact_evidence();
+  exceeded.rate_beside = 300;
+  exceeded.rate_after = 320;
+  exceeded.impact.verdict = ImpactVerdict::Exceeded;
+  EXPECT_EQ(judge(exceeded).proof, Proof::NotProven);
+  TrialEvidence stuck = impact_evidence();
+  stuck.rate_after = 0;
+  EXPECT_EQ(judge(stuck).proof, Proof::NotProven);
+  EXPECT_THAT(judge(stuck).sentence, testing::HasSubstr("did not go on"));
+}
+
+TEST(VerifyImpact, IsTriedAgainWhereTheHostDecidesAndNowhereElse) {
+  int attacks = 0;
+  const auto prove = [&attacks](std::vector<TrialEvidence> evidence) {
+    attacks = 0;
+    return prove_impact([&attacks, evidence = std::move(evidence)] {
+      const auto last = static_cast<int>(evidence.size()) - 1;
+      return evidence[static_cast<std::size_t>(std::min(attacks++, last))];
+    });
+  };
+  TrialEvidence changed = impact_evidence();
+  changed.rate_beside = 300;
+  changed.rate_after = 320;
+  TrialEvidence lost = impact_evidence();
+  lost.rate_beside = 300;
+  TrialEvidence busy = lost;
+  busy.frames = 50;
+  busy.impact.discarded[std::string(discard::kDisturbed)] = 10;
+  EXPECT_EQ(prove({changed, busy, impact_evidence()}).proof, Proof::Proven);
+  EXPECT_EQ(attacks, 3);
+  EXPECT_EQ(prove({changed, lost}).proof, Proof::NotProven);
+  EXPECT_EQ(attacks, 2);
+  EXPECT_THAT(prove({changed}).sentence, testing::HasSubstr("changed its own speed"));
+  EXPECT_EQ(attacks, 3);
+  EXPECT_EQ(prove({busy}).proof, Proof::NotRun);
+  EXPECT_EQ(attacks, 3);
+  TrialEvidence idle = impact_evidence();
+  idle.impact.running_s = 0;
+  EXPECT_EQ(prove({idle}).proof, Proof::NotRun);
+  EXPECT_EQ(attacks, 1);
+}
+
 TEST(VerifyImpact, IsNotRunWhereNoEvaluationCameToRunOrTheTrainingFailed) {
   TrialEvidence idle = impact_evidence();
   idle.impact.running_s = 0;

@@ -15,7 +15,7 @@
 namespace keisei::os::attack {
 namespace {
 
-constexpr unsigned kLifeSeconds = 20;
+constexpr unsigned kLifeSeconds = 30;
 
 int nothing(const Arguments&) { return kAttackHeld; }
 
