@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -25,11 +26,12 @@ bool has_landlock() {
   return syscall(SYS_landlock_create_ruleset, nullptr, 0UL, kVersionQuery) > 0;
 }
 
+/// With rights in them: AppArmor lets anybody make a user namespace, in which nothing is allowed.
 bool has_namespaces() {
   const pid_t child = fork();
   if (child == 0) {
     const bool own = unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
-    _exit(own ? 0 : 1);
+    _exit(own && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 ? 0 : 1);
   }
   int status = 1;
   return child > 0 && waitpid(child, &status, 0) == child && status == 0;

@@ -153,6 +153,26 @@ TEST_F(HiddenMemoryTest, AnExcessIsNotBelievedBeforeWhatIsHiddenWasLookedAtAgain
   EXPECT_EQ(watching.sample(now_ + 1ms).memory, megabytes(400));
 }
 
+TEST_F(HiddenMemoryTest, TheSecondLookIsPaidForAlsoWhereItAcquits) {
+  const auto map = [this](Bytes allocated) {
+    view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = allocated}};
+  };
+  add(101, megabytes(5));
+  map(megabytes(450));
+  ResourceMonitor watching = monitor();
+  (void)watching.sample(now_);
+  map(megabytes(10));
+  view_.processes[101].mapped_cost = 10ms;
+  add(101, megabytes(100));
+  EXPECT_EQ(watching.sample(now_ + 1ms).memory, megabytes(110));
+  add(101, megabytes(495));  // too much, if the 10 MB are still there
+  view_.processes[101].mappings = {{.proportional = megabytes(495), .anonymous = megabytes(495)}};
+  const int reads = view_.mapped_reads;
+  EXPECT_EQ(watching.sample(now_ + 5ms).memory, megabytes(500));  // not known to be above
+  EXPECT_EQ(view_.mapped_reads, reads);
+  EXPECT_EQ(watching.sample(now_ + 200ms).memory, megabytes(505));
+}
+
 TEST_F(HiddenMemoryTest, ACommandIsNotJudgedByABound) {
   add(101, megabytes(50));
   view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = std::nullopt}};
