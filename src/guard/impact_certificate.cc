@@ -80,6 +80,7 @@ std::string to_json(const ImpactCertificate& certificate) {
       {"lost_s_upper", impact.lost_s_upper},
       {"snapshots_s", impact.snapshots_s},
       {"watching_s", impact.watching_s},
+      {"standing_s", impact.standing_s},
       {"unsettled_s", impact.unsettled_s},
       {"blocks", impact.blocks},
       {"on_frames", impact.frames},
@@ -146,6 +147,9 @@ std::string to_text(const ImpactCertificate& certificate) {
   text += fmt::format("  snapshots         {:.3f} s of the training thread\n", impact.snapshots_s);
   text += fmt::format("  watching          {:.2f} CPU seconds of the supervisor, all charged\n",
                       impact.watching_s);
+  text +=
+      fmt::format("  standing still    {:.2f} CPU seconds of stopped evaluations, all charged\n",
+                  impact.standing_s);
   text += fmt::format("  discarded         {} frames, before their rates were looked at\n",
                       discarded_of(impact));
   for (const auto& [reason, frames] : impact.discarded) {

@@ -22,6 +22,8 @@ constexpr double kLoadCredit = 2;            // seconds, to begin with it in one
 constexpr double kLearn = 0.1;               // weight of the newest frame in what is ordinary
 constexpr double kSteadyShare = 0.8;         // of the limit: what the budget earns for ever
 constexpr double kLongerThanTypical = 1.3;
+constexpr double kStandingMemory = 0.8;  // of the frames in which evaluations are to stand still
+constexpr int kTellingFrames = 5;        // of them
 
 }  // namespace
 
@@ -172,14 +174,19 @@ void ImpactController::close(const ImpactObservation& seen) {
   frames_.push_back(std::move(frame));
 }
 
+bool ImpactController::evaluations_go_on() const {
+  return standing_.frames >= kTellingFrames &&
+         standing_.cpu > kIdleCpu * standing_.seconds + kGrainCpu;
+}
+
 /// What is ordinary without evaluations.
 void ImpactController::learn(const FrameRecord& frame) {
-  if (frame.discarded == discard::kNotStopped) {
-    ++not_stopped_;
-  } else if (!frame.running && frame.discarded.empty()) {
-    not_stopped_ = 0;
-  }
   const double length = length_s(frame);
+  if (!frame.running && stretch_->held && frame.control != control::kLoad) {
+    standing_.seconds = kStandingMemory * standing_.seconds + length;
+    standing_.cpu = kStandingMemory * standing_.cpu + frame.own_cpu;
+    ++standing_.frames;
+  }
   if (frame.running || length <= 0 || frame.setting == setting::kSwitch) {
     return;
   }
@@ -331,7 +338,7 @@ void ImpactController::next_with_demand(const ImpactObservation& seen) {
   if (load_) {
     return stop_running(seen);
   }
-  const bool knows = impact_.has_reference() || blind(seen);
+  const bool knows = impact_.has_reference() || blind(seen) || impact_.is_disbelieved();
   if (!knows) {
     return hold(seen);
   }

@@ -69,8 +69,8 @@ class ImpactController {
   [[nodiscard]] double predicted_charge() const;
   /// A block of the known load is at work, or wants to come before the next evaluation.
   [[nodiscard]] bool load_is_due() const;
-  /// Hold-outs in a row in which an evaluation that was told to stand still used the CPU.
-  [[nodiscard]] int not_stopped_in_a_row() const { return not_stopped_; }
+  /// Evaluations that were told to stand still have used the CPU in the last frames, five at least.
+  [[nodiscard]] bool evaluations_go_on() const;
   [[nodiscard]] const Options& options() const { return options_; }
 
  private:
@@ -134,7 +134,12 @@ class ImpactController {
   double used_s_ = 0;       ///< in which evaluations ran since one was admitted
   double typical_s_ = 0.5;  ///< the same of a whole evaluation
   std::optional<double> others_;  ///< CPUs, without evaluations
-  int not_stopped_ = 0;
+  struct Standing {
+    double seconds = 0;
+    double cpu = 0;
+    int frames = 0;
+  };
+  Standing standing_;  ///< of evaluations that are to stand still, as far as it is remembered
 };
 
 }  // namespace keisei::guard

@@ -109,10 +109,77 @@ TEST(ImpactController, CountsHoldOutsInWhichAnEvaluationWentOn) {
   World world;
   world.burst_loss = 0;
   world.go_on(20);
-  EXPECT_EQ(world.controller.not_stopped_in_a_row(), 0);
-  world.stopped_cpu = 1;
+  EXPECT_FALSE(world.controller.evaluations_go_on());
+  world.stopped_cpu = [] { return 1.0; };
   world.go_on(20);
-  EXPECT_GT(world.controller.not_stopped_in_a_row(), 3);
+  EXPECT_TRUE(world.controller.evaluations_go_on());
+}
+
+TEST(ImpactController, SeesThatAnEvaluationGoesOnNowAndThen) {
+  World world;
+  world.burst_loss = 0;
+  world.go_on(20);
+  world.stopped_cpu = [&world] { return std::fmod(world.passed_s, 0.8) < 0.3 ? 1.0 : 0.0; };
+  world.go_on(20);
+  EXPECT_TRUE(world.controller.evaluations_go_on());
+}
+
+TEST(ImpactController, WhatAStoppedEvaluationCostsIsCharged) {
+  for (const double cpus : {0.05, 0.2, 1.0}) {  // below what is seen in a frame, and above
+    World world;
+    world.burst_loss = 0.1;
+    world.stopped_loss = 0.5;  // of two processors
+    world.stopped_cpu = [cpus] { return cpus; };
+    world.go_on(120);
+    EXPECT_GE(world.controller.impact().estimate().lost_s_upper,
+              world.passed_s - world.trained_s - 1)
+        << cpus;
+  }
+}
+
+TEST(ImpactController, ProgressThatNeverAddsUpProvesNothingAndGetsWhatTheTimeCovers) {
+  World world;
+  world.forgets_time = true;
+  world.burst_loss = world.slack_loss = 0.9;
+  world.go_on(120);
+  const ImpactEstimate estimate = world.controller.impact().estimate();
+  EXPECT_EQ(estimate.verdict, ImpactVerdict::Unproven);
+  EXPECT_THAT(estimate.reason, testing::HasSubstr("does not add up"));
+  EXPECT_GT(world.ran_s, 1);
+  EXPECT_LT(world.ran_s, 0.05 * world.passed_s);
+}
+
+TEST(ImpactController, ProgressThatIsSetBackWhileAnEvaluationRunsCountsAsLost) {
+  World world;
+  world.burst_loss = world.slack_loss = 0;
+  world.go_on(60);
+  const double before = world.controller.impact().estimate().lost_s_upper;
+  const double ran = world.ran_s;
+  while (world.ran_s < ran + 1) {
+    world.set_back_units();
+    world.go_on(0.15);
+  }
+  EXPECT_GT(world.controller.impact().estimate().lost_s_upper, before + 0.5);
+}
+
+TEST(ImpactController, TheTimeBeforeItWatchesEarnsNothing) {
+  World world;
+  world.pass_unwatched(3600);
+  world.go_on(1);
+  EXPECT_LT(world.controller.impact().estimate().training_s, 2);
+  EXPECT_LT(world.controller.credit(), 0.2);
+}
+
+TEST(ImpactController, ATrainingThatHangsEarnsNothing) {
+  World world;
+  world.demand = 0;
+  world.go_on(20);
+  const double before = world.controller.credit();
+  world.stalled = true;
+  world.go_on(200);
+  EXPECT_LT(world.controller.credit(), before + 0.1);
+  EXPECT_LT(world.controller.impact().estimate().training_s, 25);
+  EXPECT_THAT(world.controller.impact().estimate().reason, testing::HasSubstr("no progress"));
 }
 
 TEST(ImpactController, DrawsTheSameHoldOutsFromTheSameSeedOnly) {

@@ -30,10 +30,11 @@ class World {
   bool ticks = true;
   bool readable = true;
   bool stalled = false;
-  std::chrono::seconds ahead{0};  // of our clock
-  double burst_cpu = 1;           // CPUs that evaluations use
-  double stopped_cpu = 0;         // the same while they are told to stand still
-  double watching = 0;            // CPUs of whoever watches
+  std::chrono::seconds ahead{0};                             // of our clock
+  double burst_cpu = 1;                                      // CPUs that evaluations use
+  std::function<double()> stopped_cpu = [] { return 0.0; };  // while they are to stand still
+  double stopped_loss = 0;  // of the training's rate, for each of these CPUs
+  double watching = 0;      // CPUs of whoever watches
   std::function<double()> others = [] { return 0.0; };  // CPUs
 
   explicit World(std::uint64_t seed = 7) : controller({.limit = 0.05, .seed = seed}) {
@@ -103,6 +104,9 @@ class World {
   }
 
   void set_back_units() { units_ -= 500'000; }
+  bool forgets_time = false;  // the phases of its progress do not fill their time
+  /// Nobody watches.
+  void pass_unwatched(double length) { now_ += seconds_of(length); }
 
   ImpactController controller;
   ImpactOrder order;
@@ -121,9 +125,10 @@ class World {
   }
   void step() {
     const bool running = order.run && demand > 0;
-    const double loss = order.load ? load_loss
-                        : running  ? (order.burst ? burst_loss : slack_loss_now())
-                                   : 0;
+    const double loss = order.load   ? load_loss
+                        : running    ? (order.burst ? burst_loss : slack_loss_now())
+                        : demand > 0 ? stopped_loss * stopped_cpu()
+                                     : 0;
     const double took = lies ? step_s : step_s / (1 - loss);
     trainer_cpu_ += took * (1 - loss);
     loaded_s += order.load ? took : 0;
@@ -133,7 +138,7 @@ class World {
     trained_s += step_s;
     ran_s += running ? took : 0;
     ran_in_updates_s += running && updates() ? took : 0;
-    own_cpu_ += took * (order.load ? 2 : running ? burst_cpu : demand > 0 ? stopped_cpu : 0);
+    own_cpu_ += took * (order.load ? 2 : running ? burst_cpu : demand > 0 ? stopped_cpu() : 0);
     others_cpu_ += took * others();
     if (stalled) {
       return;
@@ -155,7 +160,7 @@ class World {
     if (progress_.ticks > 0) {
       total.ticks += 1;
       total.units += units_ > progress_.units ? units_ - progress_.units : 0;
-      total.time += now_ - progress_.time;
+      total.time += (now_ - progress_.time) / (forgets_time ? 2 : 1);
     }
     progress_.phase = phase;
     progress_.ticks += 1;

@@ -11,9 +11,7 @@ namespace {
 using telemetry::FrameRecord;
 using telemetry::StepClockReading;
 
-constexpr double kIdleCpu = 0.1;      // CPUs: what stands still uses less
 constexpr double kDisturbance = 0.1;  // CPUs that others use more or less than usual
-constexpr double kGrainCpu = 0.03;    // CPU seconds: the kernel counts in steps of 10 ms
 constexpr double kLeastOfACut = 0.5;  // of a frame that ends before its time
 
 std::chrono::nanoseconds from_seconds(double time) {
@@ -31,7 +29,11 @@ bool ticked_since(const StepClockReading& reading, const ImpactObservation& seen
 Stretch begin_stretch(Stretch chosen, const std::optional<Stretch>& last,
                       const ImpactObservation& seen, double length_s) {
   Stretch stretch = chosen;
-  stretch.at_tick = !blind(seen) && (!last || ticked_since(last->reading, seen));
+  const auto is_fresh = [&] {  // an old tick is no beginning: nobody has watched since
+    return last ? ticked_since(last->reading, seen)
+                : seen.now - seen.progress->time <= from_seconds(length_s);
+  };
+  stretch.at_tick = !blind(seen) && is_fresh();
   stretch.seen = seen;
   stretch.reading = seen.progress.value_or(StepClockReading{});
   stretch.begin = stretch.at_tick ? stretch.reading.time : seen.now;
@@ -73,6 +75,9 @@ FrameRecord end_stretch(const Stretch& stretch, const ImpactObservation& seen,
 std::string why_discarded(const Stretch& stretch, const ImpactObservation& seen,
                           const FrameRecord& frame, const Ordinary& ordinary) {
   const double length = length_s(frame);
+  if (blind(seen)) {
+    return std::string(discard::kUnseen);
+  }
   if (!ticked_since(stretch.reading, seen)) {
     return std::string(discard::kNoProgress);
   }
@@ -83,10 +88,10 @@ std::string why_discarded(const Stretch& stretch, const ImpactObservation& seen,
     return "it began without a tick";
   }
   if (seen.progress->units < stretch.reading.units) {
-    return "progress went back";
+    return std::string(discard::kWentBack);
   }
   if (!adds_up(frame)) {
-    return "progress does not add up";
+    return std::string(discard::kDoesNotAddUp);
   }
   if (stretch.cut && length < kLeastOfACut * ordinary.frame_s) {
     return "too short";

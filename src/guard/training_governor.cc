@@ -28,7 +28,6 @@ constexpr auto kAsksOften = 250ms;     // whoever waits has asked within
 constexpr auto kReadyFor = 2s;         // to start, once there is credit for it
 constexpr auto kStopsWithin = 50ms;
 constexpr auto kReportRead = 500ms;     // after a tree has gone
-constexpr int kViolations = 5;          // hold-outs in a row in which somebody went on
 constexpr double kViolationCpu = 0.02;  // CPU seconds used while stopped, of who is to blame
 
 double ticks_per_second() {
@@ -274,9 +273,7 @@ void TrainingGovernor::end_violators() {
     if (watched.cpu_when_stopped &&
         watched.tree->cpu_seconds() - *watched.cpu_when_stopped > kViolationCpu) {
       watched.tree->end_for({Outcome::PolicyViolation,
-                             fmt::format("it went on in {} hold-outs in which it was stopped for "
-                                         "the sake of the training",
-                                         kViolations)});
+                             "it went on where it was stopped for the sake of the training"});
     }
   }
 }
@@ -308,7 +305,7 @@ void TrainingGovernor::carry_out(const ImpactOrder& order) {
     }
   }
   if (!order.run) {
-    if (controller_.not_stopped_in_a_row() >= kViolations) {
+    if (controller_.evaluations_go_on()) {
       end_violators();
     }
     mark_stopped(now);

@@ -25,9 +25,18 @@ constexpr double kContradiction = 0.2;  // share of its CPU time that nobody los
 constexpr double kTellingCpus = 0.2;    // that a trainer uses at least, for that share to tell
 constexpr std::int64_t kTellingBlocks = 20;
 constexpr double kMostSilence = 0.5;  // share of the time without progress, in a certificate
+constexpr double kDisbelief = 5;      // seconds of progress that makes no sense, before it decides
 constexpr double kGuessFrames = 4;    // that a guess counts for
 constexpr double kBurstGuess = 0.5;   // two threads on two cores take half from each other
 constexpr double kSlackGuess = 0.25;  // what a barrier costs beside one idle-class thread
+
+bool is_silent(const FrameRecord& frame) {
+  return frame.discarded == discard::kNoProgress || frame.discarded == discard::kUnseen;
+}
+
+bool is_disbelieved(const FrameRecord& frame) {
+  return frame.discarded == discard::kWentBack || frame.discarded == discard::kDoesNotAddUp;
+}
 
 }  // namespace
 
@@ -62,7 +71,9 @@ std::optional<double> TrainingImpact::loss_of(const FrameRecord& frame) const {
 
 TrainingImpact::Judged TrainingImpact::judge(const FrameRecord& frame) const {
   Judged judged{.amounts = amounts_of(frame), .rate = std::nullopt, .discarded = frame.discarded};
-  judged.rate = reference_for(frame.block).rate_of(judged.amounts);
+  if (!guard::is_disbelieved(frame)) {
+    judged.rate = reference_for(frame.block).rate_of(judged.amounts);
+  }
   double busy = seconds_in(frame, Phase::EvaluationSnapshot);
   for (const Amount& amount : judged.amounts) {
     busy += amount.seconds;
@@ -80,13 +91,20 @@ TrainingImpact::Judged TrainingImpact::judge(const FrameRecord& frame) const {
 
 void TrainingImpact::add(const FrameRecord& frame) {
   const double length = static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
-  training_s_ += std::max(0.0, length - seconds_in(frame, Phase::Idle));
+  const bool load = frame.control == control::kLoad;
+  const bool ran = frame.running || frame.discarded == discard::kNotStopped;
+  if (!ran && frame.discarded == discard::kNoProgress) {
+    left_out_s_ += length;
+  } else {
+    training_s_ += std::max(0.0, length - seconds_in(frame, Phase::Idle));
+  }
   snapshots_s_ += seconds_in(frame, Phase::EvaluationSnapshot);
   watching_s_ += frame.watching_cpu;  // below 0 where the kernel's counts are coarse
   trainer_cpu_s_ += std::max(0.0, frame.trainer_cpu);
-  const bool load = frame.control == control::kLoad;
-  running_s_ += frame.running && !load ? length : 0;
-  silent_s_ += frame.discarded == discard::kNoProgress ? length : 0;
+  standing_s_ += !ran && !load ? std::max(0.0, frame.own_cpu) : 0;
+  running_s_ += ran && !load ? length : 0;
+  silent_s_ += is_silent(frame) ? length : 0;
+  disbelieved_s_ += guard::is_disbelieved(frame) ? length : 0;
   if (frame.block != 0) {
     open_block(frame);
   }
@@ -98,7 +116,7 @@ void TrainingImpact::add(const FrameRecord& frame) {
   const bool in_block = counts && frame.block != 0 && frame.setting == setting::kOn;
   if (load) {
     count_load(frame, judged);
-  } else if (frame.running && !in_block) {
+  } else if (ran && !in_block) {
     unsettled_.add(length, judged.rate ? 1 - *judged.rate : 1);
   }
   if (frame.block != 0) {
@@ -280,10 +298,19 @@ bool PositiveControl::contradicts() const {
   return attempts >= kMostBlocks && blocks >= kTellingBlocks && is_suspicious();
 }
 
+bool TrainingImpact::is_disbelieved() const {
+  return disbelieved_s_ > kDisbelief && disbelieved_s_ > kMostSilence * training_s_;
+}
+
 void TrainingImpact::conclude(ImpactEstimate& all) const {
-  if (training_s_ <= 0 || silent_s_ > kMostSilence * training_s_) {
+  const double watched = training_s_ + left_out_s_;
+  if (training_s_ <= 0 || silent_s_ + disbelieved_s_ > kMostSilence * watched) {
     all.reason = fmt::format("the training has reported no progress in {:.0f} of {:.0f} s",
-                             silent_s_, training_s_);
+                             silent_s_, watched);
+    if (disbelieved_s_ > 0) {
+      all.reason +=
+          fmt::format(", and in {:.0f} s such that went back or does not add up", disbelieved_s_);
+    }
   } else if (all.amortised.lower >= options_.limit) {
     all.verdict = ImpactVerdict::Exceeded;
     all.reason =
@@ -311,6 +338,7 @@ ImpactEstimate TrainingImpact::estimate(double unframed_running_s) const {
   all.while_running = sums_.share();
   all.snapshots_s = snapshots_s_;
   all.watching_s = std::max(0.0, watching_s_);
+  all.standing_s = standing_s_;
   Unsettled unsettled = unsettled_;
   if (block_) {  // not complete yet
     for (const OnFrame& frame : block_->seen.frames) {
@@ -321,13 +349,14 @@ ImpactEstimate TrainingImpact::estimate(double unframed_running_s) const {
   // An evaluation makes nobody faster: no credit is taken from what looks like it.
   const double upper = std::max(0.0, all.while_running.upper);
   all.lost_s_upper = upper * sums_.seconds() + unsettled.lost(upper) + snapshots_s_ +
-                     all.watching_s + load_lost_s_ + unframed_running_s;
+                     all.watching_s + all.standing_s + load_lost_s_ + unframed_running_s;
   if (all.training_s > 0) {
     const double trainer_cpus = std::max(1.0, trainer_cpu_s_ / all.training_s);
     all.amortised = {
-        .estimate = (all.while_running.estimate * (sums_.seconds() + all.unsettled_s) +
-                     snapshots_s_ + all.watching_s / trainer_cpus + load_lost_s_) /
-                    all.training_s,
+        .estimate =
+            (all.while_running.estimate * (sums_.seconds() + all.unsettled_s) + snapshots_s_ +
+             (all.watching_s + all.standing_s) / trainer_cpus + load_lost_s_) /
+            all.training_s,
         .lower = (all.while_running.lower * sums_.seconds() + snapshots_s_) / all.training_s,
         .upper = all.lost_s_upper / all.training_s};
   }

@@ -42,14 +42,18 @@
 // faster than the reference by more than `cap`; where it is, its whole block counts as lost. One
 // that is slower by more than that makes up, in the bound, only for work that was done.
 //
-// Time in which evaluations ran and that belongs to no complete block (switches, discarded frames,
-// blocks given up) is charged with the bound of the blocks, or with what was seen if that is more;
-// where nothing could be seen, as lost.
+// Time in which evaluations ran, or went on although they were stopped, and that belongs to no
+// complete block (switches, discarded frames, blocks given up) is charged with the bound of the
+// blocks, or with what was seen if that is more; where nothing could be seen, or progress went back
+// or does not add up, as lost.
 //
 // A hold-out is slowed down by the supervisor as much as an on-frame is (its looks, the launching
-// of evaluations, the reading of their reports), so no block shows that. That CPU time is charged
-// as if the training stood still in it; the estimate says that it took one of the trainer's
-// processors.
+// of evaluations, the reading of their reports), and by what evaluations still use when they are
+// told to stand still, so no block shows that. That CPU time is charged as if the training stood
+// still in it; the estimate says that it took one of the trainer's processors.
+//
+// Silence of a training that did report progress, with nothing beside it, is no time of the
+// training: whoever hangs for an hour has not earned evaluations.
 namespace keisei::guard {
 
 namespace setting {
@@ -69,6 +73,9 @@ inline constexpr std::string_view kLoad = "load";        ///< positive: a loss m
 /// Why a frame is discarded, where somebody asks for it.
 namespace discard {
 inline constexpr std::string_view kNoProgress = "no progress";
+inline constexpr std::string_view kUnseen = "progress cannot be read, or has not begun";
+inline constexpr std::string_view kWentBack = "progress went back";
+inline constexpr std::string_view kDoesNotAddUp = "progress does not add up";
 inline constexpr std::string_view kDisturbed = "disturbed by other processes";
 inline constexpr std::string_view kNotStopped = "an evaluation was not stopped";
 }  // namespace discard
@@ -97,13 +104,14 @@ struct PositiveControl {
 };
 
 struct ImpactEstimate {
-  double training_s = 0;            ///< watched, without the time in which training was idle
+  double training_s = 0;            ///< watched, but for silence and time in which it was idle
   double running_s = 0;             ///< in which evaluations ran, the time around switches included
   BoundedShare while_running;       ///< of the rate, while evaluations run
   BoundedShare amortised;           ///< of all training time; what the limit is about
   double lost_s_upper = 0;          ///< amortised.upper * training_s: what is charged
   double snapshots_s = 0;           ///< of it, spent by the training thread itself on snapshots
   double watching_s = 0;            ///< of it, for the supervisor's own CPU time
+  double standing_s = 0;            ///< of it, for that of evaluations told to stand still
   double unsettled_s = 0;           ///< of running_s, outside of complete blocks
   std::optional<double> log_ratio;  ///< mean of ln(r_on / r_off) over blocks
   std::int64_t blocks = 0;
@@ -136,6 +144,8 @@ class TrainingImpact {
   [[nodiscard]] BlockPlan plan() const;
   /// Whether enough was seen of a training without evaluations to hold frames against.
   [[nodiscard]] bool has_reference() const { return reference_.known(); }
+  /// Most of its progress went back or does not add up: no reference will come of it.
+  [[nodiscard]] bool is_disbelieved() const;
   /// The loss of one on-frame as far as the reference tells, for a look before its block is over.
   [[nodiscard]] std::optional<double> loss_of(const telemetry::FrameRecord& frame) const;
   /// Loss per second to be expected at that weight; a guess that no bound rests on.
@@ -205,9 +215,12 @@ class TrainingImpact {
   int spread_frames_ = 0;
   double training_s_ = 0;
   double running_s_ = 0;
-  double silent_s_ = 0;
+  double silent_s_ = 0;       // without progress
+  double disbelieved_s_ = 0;  // with such that is not believed
+  double left_out_s_ = 0;     // of silent_s_, not in training_s_
   double snapshots_s_ = 0;
   double watching_s_ = 0;
+  double standing_s_ = 0;
   double trainer_cpu_s_ = 0;
   Unsettled unsettled_;
   std::map<std::string, std::int64_t> discarded_;
