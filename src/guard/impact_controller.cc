@@ -135,6 +135,10 @@ void ImpactController::cut_short(const ImpactObservation& seen) {
   const bool in_the_way = load_ && is_slot && !load_may_go_on(seen);
   const bool makes_way = now.setting == setting::kFree && seen.waiting && may_load(seen);
   const bool vanished = now.setting == setting::kOn && now.control.empty() && seen.demand == 0;
+  if (vanished && block_ && block_->next > block_->hold_out) {  // what it has is a block
+    now.slot.slots = now.slot.number;
+    block_.reset();
+  }
   if ((waits && seen.demand > 0) || makes_way || vanished || in_the_way) {
     now.cut = now.cut || seen.now < now.due;
     now.due = std::min(now.due, seen.now);
@@ -210,14 +214,16 @@ void ImpactController::next(const ImpactObservation& seen) {
   }
 }
 
-/// Time in which nobody asks: for the control, and for the reference. An open block waits: its
-/// hold-out is to lie where evaluations run.
+/// Time in which nobody asks: for the control, and for the reference.
 void ImpactController::next_without_demand(const ImpactObservation& seen) {
   if (begun_with_load()) {
     return next_with_load(seen);
   }
   if (run_) {
     return stop_running(seen);
+  }
+  if (block_) {
+    return end_block(seen);
   }
   if (!control_block_ && may_load(seen)) {
     control_block_ = make_block(control::kLoad);
@@ -228,11 +234,22 @@ void ImpactController::next_without_demand(const ImpactObservation& seen) {
   }
   if (!wants_negative_control(impact_)) {
     return begin({.setting = setting::kFree}, seen,
-                 !impact_.has_reference() ? FrameTiming::kShortestFrame
-                 : block_                 ? kFreeFrame
-                                          : kLongFreeFrame);
+                 impact_.has_reference() ? kLongFreeFrame : FrameTiming::kShortestFrame);
   }
   next_with_nothing(seen);
+}
+
+/// The last evaluation has gone, and the hold-out is still to come. One that waited for the next
+/// evaluation would always lie at the beginning of one, and what ran before it at the end. Where it
+/// was to be the next slot it is taken now: so it is each of the slots that there were, with the
+/// same chance. Where it was to come later, the block is given up.
+void ImpactController::end_block(const ImpactObservation& seen) {
+  if (block_->next == block_->hold_out && block_->next > 1 && !blind(seen)) {
+    block_->slots = block_->next;
+    return begin_slot(block_, seen);
+  }
+  block_.reset();
+  next_without_demand(seen);
 }
 
 void ImpactController::next_with_nothing(const ImpactObservation& seen) {
@@ -365,7 +382,13 @@ void ImpactController::next_with_demand(const ImpactObservation& seen) {
 }
 
 ImpactController::Block ImpactController::make_block(std::string_view control) {
-  const BlockPlan plan = control.empty() ? impact_.plan() : BlockPlan{};
+  BlockPlan plan = control.empty() ? impact_.plan() : BlockPlan{};
+  // As many as an evaluation is there for: else most blocks are given up.
+  const int there = 1 + static_cast<int>(std::max(typical_s_, used_s_) / timing_.frame_s());
+  if (there < plan.slots) {
+    plan.slots = std::max(there, 2);
+    plan.cap = 1.0 / plan.slots;
+  }
   return {.id = ++blocks_,
           .slots = plan.slots,
           .hold_out = 1 + random_.below(static_cast<std::uint32_t>(plan.slots)),

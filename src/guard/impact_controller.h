@@ -90,6 +90,7 @@ class ImpactController {
   void learn(const telemetry::FrameRecord& frame);
   void next(const ImpactObservation& seen);
   void next_without_demand(const ImpactObservation& seen);
+  void end_block(const ImpactObservation& seen);
   void next_with_demand(const ImpactObservation& seen);
   void begin_slot(std::optional<Block>& open, const ImpactObservation& seen);
   void next_with_load(const ImpactObservation& seen);
@@ -118,7 +119,7 @@ class ImpactController {
   std::vector<telemetry::FrameRecord> frames_;
   std::optional<MonotonicTime> origin_;
   std::optional<Stretch> stretch_;
-  std::optional<Block> block_;  // of evaluations: it waits where nobody asks
+  std::optional<Block> block_;  // of evaluations
   std::optional<Block> control_block_;
   std::int64_t number_ = 0;
   std::int64_t blocks_ = 0;

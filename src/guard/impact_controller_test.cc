@@ -162,6 +162,24 @@ TEST(ImpactController, ProgressThatIsSetBackWhileAnEvaluationRunsCountsAsLost) {
   EXPECT_GT(world.controller.impact().estimate().lost_s_upper, before + 0.5);
 }
 
+/// An evaluation ends while it runs, never while it is stopped.
+TEST(ImpactController, WhenEvaluationsComeAndGoIsNoPartOfTheDesign) {
+  for (const bool slow_first : {true, false}) {
+    World world;
+    world.burst_loss = world.slack_loss = 0.1;
+    world.speed = [slow_first](double since) { return (since < 0.3) == slow_first ? 0.8 : 1.0; };
+    world.demand = 0;
+    world.go_on(60);
+    for (int i = 0; i < 1000; ++i) {
+      world.come_and_go(0.35);
+      world.go_on(3);
+    }
+    const ImpactEstimate estimate = world.controller.impact().estimate();
+    EXPECT_GT(estimate.blocks, 500);
+    EXPECT_NEAR(estimate.while_running.estimate, 0.1, 0.01) << slow_first;
+  }
+}
+
 TEST(ImpactController, TheTimeBeforeItWatchesEarnsNothing) {
   World world;
   world.pass_unwatched(3600);

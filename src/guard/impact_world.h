@@ -23,6 +23,8 @@ class World {
   double load_loss = 0.5;
   bool lies = false;  // it reports the progress that it makes when nothing is beside it
   double step_s = 0.005;
+  /// Of the training itself, whatever runs beside it; by the time since the last evaluation came.
+  std::function<double(double)> speed = [](double) { return 1.0; };
   int demand = 1;
   bool waiting = false;
   bool unpaced = false;
@@ -78,6 +80,20 @@ class World {
     }
   }
 
+  /// One evaluation that is at work for so long, and not paced but by the blocks.
+  void come_and_go(double length) {
+    const double ran_before = ran_s;
+    demand = 1;
+    controller.note_start();
+    look();
+    while (ran_s - ran_before < length) {
+      go_on(0.02);
+    }
+    demand = 0;
+    controller.note_end();
+    look();
+  }
+
   void look() {
     telemetry::StepClockReading progress = progress_;
     progress.time += ahead;
@@ -129,13 +145,16 @@ class World {
                         : running    ? (order.burst ? burst_loss : slack_loss_now())
                         : demand > 0 ? stopped_loss * stopped_cpu()
                                      : 0;
-    const double took = lies ? step_s : step_s / (1 - loss);
+    came_s_ = demand > 0 && demand_before_ == 0 ? passed_s : came_s_;
+    demand_before_ = demand;
+    const double alone_s = step_s / speed(passed_s - came_s_);
+    const double took = lies ? alone_s : alone_s / (1 - loss);
     trainer_cpu_ += took * (1 - loss);
     loaded_s += order.load ? took : 0;
     both_ran |= order.load && order.run;
     now_ += seconds_of(took);
     passed_s += took;
-    trained_s += step_s;
+    trained_s += alone_s;
     ran_s += running ? took : 0;
     ran_in_updates_s += running && updates() ? took : 0;
     own_cpu_ += took * (order.load ? 2 : running ? burst_cpu : demand > 0 ? stopped_cpu() : 0);
@@ -171,6 +190,8 @@ class World {
   MonotonicTime now_;
   telemetry::StepClockReading progress_;
   std::uint64_t units_ = 1'000'000;
+  double came_s_ = 0;
+  int demand_before_ = 0;
   double own_cpu_ = 0;
   double trainer_cpu_ = 0;
   double others_cpu_ = 0;
