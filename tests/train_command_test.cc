@@ -1,8 +1,10 @@
 // The real `keisei train`: evaluations beside it, evil workers, and either process killed.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -14,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
+using testing::HasSubstr;
 
 constexpr std::chrono::seconds kLimit{120};
 
@@ -129,6 +132,29 @@ TEST_F(Train, EvaluatesAtEveryDueStepThroughTheSafeguards) {
   EXPECT_NE(program.out().find("2,048"), std::string::npos) << program.out();
   EXPECT_FALSE(fs::exists(run_ / "learner.sock"));
   expect_nothing_left();
+}
+
+TEST_F(Train, ItsCertificateIsMadeAgainFromTheFramesAndItsHoldOutsFromTheSeed) {
+  Program program = train();
+  expect_success(program);
+  const auto report = [this] {
+    Program again("keisei", {"report", run_.string(), "--impact"}, directory_.path());
+    const auto status = again.wait(kLimit);
+    EXPECT_TRUE(status.has_value());
+    return std::pair(status->code, again.out() + again.err());
+  };
+  const auto [code, text] = report();
+  EXPECT_EQ(code, 0) << text;
+  EXPECT_THAT(text, HasSubstr("agrees with the frames to the last digit, and its seed with"));
+  EXPECT_THAT(text, HasSubstr("tier              enforced: "));
+  const fs::path file = run_ / "impact.json";
+  auto json = nlohmann::ordered_json::parse(read_file(file).value());
+  json["seed"] = json["seed"].get<std::uint64_t>() ^ 1U;
+  std::ofstream(file) << json.dump(2) << "\n";
+  EXPECT_EQ(report().first, 3);
+  json["lost_s_upper"] = 0.0;
+  std::ofstream(file) << json.dump(2) << "\n";
+  EXPECT_EQ(report().first, 3);
 }
 
 /// What the training may lose is spent by its supervisor, however the guard comes to the learner.

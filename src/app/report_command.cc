@@ -9,6 +9,7 @@
 
 #include "app/options.h"
 #include "base/file.h"
+#include "guard/hold_outs.h"
 #include "guard/impact_certificate.h"
 #include "report/summary.h"
 #include "store/run_store.h"
@@ -36,35 +37,56 @@ Result<report::Format> parse_format(std::string_view text) {
 }
 
 /// Makes the certificate of each supervision again, from its raw frames, and holds the last one
-/// against impact.json.
+/// against impact.json: its numbers, and whether its hold-outs are those of its seed.
 Result<int> report_impact(const ReportArguments& arguments, const store::RunStore& store,
                           report::Format format) {
   const std::filesystem::path run(arguments.run);
   KEISEI_TRY(options,
              load_options({.file = run / "config.toml", .environment = {}, .assignments = {}}));
   KEISEI_TRY(frames, store.frames());
-  const std::vector<guard::ImpactCertificate> certificates =
+  KEISEI_TRY(evaluation, store.last_evaluation());
+  std::vector<guard::ImpactCertificate> certificates =
       guard::certificates_of(frames, options.evaluation.sla.training_impact_percent / 100);
   if (certificates.empty()) {
     return fail("{} has no frames: no training was watched in it", (run / "run.db").string());
   }
+  const Result<std::string> written = read_file(run / "impact.json");
+  const Result<std::uint64_t> seed =
+      written ? guard::parse_seed(*written) : tl::unexpected(written.error());
+  guard::ImpactCertificate& last = certificates.back();
+  last.seed = seed ? std::optional(*seed) : std::nullopt;
+  last.tier = evaluation ? evaluation->tier : "";
   for (const guard::ImpactCertificate& certificate : certificates) {
     fmt::print("{}", format == report::Format::Json ? to_json(certificate) : to_text(certificate));
   }
-  const Result<std::string> written = read_file(run / "impact.json");
   if (!written) {
     fmt::print(stderr, "keisei report: {}; it was made from the frames alone\n",
                written.error().message);
     return kAnswerIsNo;
   }
-  if (*written != to_json(certificates.back())) {
+  if (*written != to_json(last)) {
     fmt::print(
         stderr,
         "keisei report: impact.json does NOT agree with the frames in run.db: one of both was "
         "changed, or the run still goes on\n");
     return kAnswerIsNo;
   }
-  fmt::print(stderr, "keisei report: impact.json agrees with the frames to the last digit\n");
+  if (!seed) {
+    fmt::print(stderr, "keisei report: impact.json: {}\n", seed.error().message);
+    return kAnswerIsNo;
+  }
+  const guard::HoldOutsCheck drawn = guard::check_hold_outs(*seed, guard::last_supervision(frames));
+  if (drawn.others > 0) {
+    fmt::print(stderr,
+               "keisei report: {} of {} hold-outs are NOT where the seed in impact.json puts them: "
+               "they were not drawn before their blocks\n",
+               drawn.others, drawn.blocks);
+    return kAnswerIsNo;
+  }
+  fmt::print(stderr,
+             "keisei report: impact.json agrees with the frames to the last digit, and its seed "
+             "with {} hold-outs\n",
+             drawn.blocks);
   return kDone;
 }
 

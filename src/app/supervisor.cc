@@ -289,17 +289,21 @@ class Supervisor {
     const guard::ImpactController& controller = governor_->controller();
     const guard::ImpactCertificate certificate{.supervision = controller.options().supervision,
                                                .limit = governor_->limit(),
+                                               .seed = controller.options().seed,
+                                               .tier = last_tier(),
                                                .impact = controller.impact().estimate()};
     if (certificate.impact.training_s <= 0) {
       return;  // it watched no training: the certificate of an earlier one stays
     }
-    // Now, when nobody can use it any more to know its hold-outs beforehand.
-    event(telemetry::LogLevel::Info, "impact_seed",
-          fmt::format("the hold-outs of supervision {} were drawn from seed {}",
-                      certificate.supervision, controller.options().seed));
+    // With the seed: now nobody can use it any more to know the hold-outs beforehand.
     if (auto written = write_file_atomically(certificate_file_, to_json(certificate)); !written) {
       give_up(std::move(written).error());
     }
+  }
+
+  [[nodiscard]] std::string last_tier() const {
+    const auto last = store_.last_evaluation();
+    return last && *last ? (*last)->tier : "";
   }
 
   void release_held() {

@@ -70,6 +70,8 @@ std::string to_json(const ImpactCertificate& certificate) {
       {"supervision", certificate.supervision},
       {"limit", certificate.limit},
       {"alpha", certificate.alpha},
+      {"seed", certificate.seed ? Json(*certificate.seed) : nullptr},
+      {"tier", certificate.tier.empty() ? nullptr : Json(certificate.tier)},
       {"verdict", to_string(impact.verdict)},
       {"reason", impact.reason},
       {"amortised", share_json(impact.amortised)},
@@ -119,6 +121,23 @@ std::vector<ImpactCertificate> certificates_of(std::span<const telemetry::FrameR
   return certificates;
 }
 
+std::span<const telemetry::FrameRecord> last_supervision(
+    std::span<const telemetry::FrameRecord> frames) {
+  const auto other = std::find_if(frames.rbegin(), frames.rend(), [&](const auto& frame) {
+    return frame.supervision != frames.back().supervision;
+  });
+  return frames.subspan(static_cast<std::size_t>(frames.rend() - other));
+}
+
+Result<std::uint64_t> parse_seed(std::string_view json) {
+  const Json parsed = Json::parse(json, nullptr, false);
+  const auto seed = parsed.is_object() ? parsed.find("seed") : parsed.end();
+  if (seed == parsed.end() || !seed->is_number_unsigned()) {
+    return fail("it has no seed: it is not the certificate of a supervision that has ended");
+  }
+  return seed->get<std::uint64_t>();
+}
+
 std::string to_text(const ImpactCertificate& certificate) {
   const ImpactEstimate& impact = certificate.impact;
   std::string text = fmt::format(
@@ -156,6 +175,12 @@ std::string to_text(const ImpactCertificate& certificate) {
     text += fmt::format("    {:>5}  {}\n", frames, reason);
   }
   text += fmt::format("  supervision       {}\n", certificate.supervision);
+  if (certificate.seed) {
+    text += fmt::format("  seed              {}\n", *certificate.seed);
+  }
+  if (!certificate.tier.empty()) {
+    text += fmt::format("  tier              {}\n", certificate.tier);
+  }
   return text;
 }
 

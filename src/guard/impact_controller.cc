@@ -29,7 +29,7 @@ constexpr int kTellingFrames = 5;        // of them
 
 ImpactController::ImpactController(Options options)
     : options_(options),
-      random_(options.seed, stream_of(Purpose::ImpactDesign, 0)),
+      hold_outs_(options.seed),
       impact_({.limit = options.limit, .slack_loss = options.slack_loss}),
       budget_(options.limit) {}
 
@@ -391,7 +391,7 @@ ImpactController::Block ImpactController::make_block(std::string_view control) {
   }
   return {.id = ++blocks_,
           .slots = plan.slots,
-          .hold_out = 1 + random_.below(static_cast<std::uint32_t>(plan.slots)),
+          .hold_out = hold_outs_.next(plan.slots),
           .next = 1,
           .cap = plan.cap,
           .control = control};

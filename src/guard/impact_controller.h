@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/rng.h"
 #include "guard/frame_timing.h"
+#include "guard/hold_outs.h"
 #include "guard/impact_budget.h"
 #include "guard/stretch.h"
 #include "guard/training_impact.h"
@@ -112,7 +112,7 @@ class ImpactController {
   [[nodiscard]] MonotonicTime next_look(const ImpactObservation& seen) const;
 
   Options options_;
-  Rng random_;
+  HoldOuts hold_outs_;
   TrainingImpact impact_;
   ImpactBudget budget_;
   FrameTiming timing_;

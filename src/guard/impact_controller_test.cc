@@ -180,6 +180,24 @@ TEST(ImpactController, WhenEvaluationsComeAndGoIsNoPartOfTheDesign) {
   }
 }
 
+TEST(ImpactController, ItsHoldOutsAreThoseOfItsSeed) {
+  World world(7);
+  world.burst_loss = 0.02;
+  world.go_on(30);
+  for (int i = 0; i < 50; ++i) {
+    world.come_and_go(0.1 * (i % 20));
+    world.go_on(i % 7);
+  }
+  const HoldOutsCheck same = check_hold_outs(7, world.frames);
+  EXPECT_GT(same.blocks, 50);
+  EXPECT_EQ(same.others, 0);
+  EXPECT_GT(check_hold_outs(8, world.frames).others, 10);
+  const auto on = std::ranges::find_if(
+      world.frames, [](const FrameRecord& frame) { return frame.setting == setting::kOn; });
+  on->setting = setting::kOff;
+  EXPECT_EQ(check_hold_outs(7, world.frames).others, 1);
+}
+
 TEST(ImpactController, TheTimeBeforeItWatchesEarnsNothing) {
   World world;
   world.pass_unwatched(3600);

@@ -378,6 +378,14 @@ TEST(ImpactCertificate, IsTheSameFromTheFramesAloneToTheLastDigit) {
   EXPECT_NE(to_json(certificates_of(changed, 0.05).front()), to_json(live));
 }
 
+TEST(ImpactCertificate, TellsItsSeedOrThatItHasNone) {
+  EXPECT_EQ(parse_seed(to_json({.seed = 4'000'000'000'000'000'000U})), 4'000'000'000'000'000'000U);
+  for (const std::string text : {"", "[]", "{\"seed\":-1}", "{\"seed\":0.5}"}) {
+    EXPECT_FALSE(parse_seed(text)) << text;
+  }
+  EXPECT_FALSE(parse_seed(to_json({})));
+}
+
 TEST(ImpactCertificate, KeepsSupervisionsApart) {
   Frames frames;
   frames.free(10);
@@ -385,6 +393,8 @@ TEST(ImpactCertificate, KeepsSupervisionsApart) {
   all.push_back(frames.frame(setting::kFree));
   all.back().supervision = 6;
   EXPECT_EQ(certificates_of(all, 0.05).size(), 2u);
+  EXPECT_EQ(last_supervision(all).size(), 1u);
+  EXPECT_EQ(last_supervision(frames.all).size(), frames.all.size());
 }
 
 }  // namespace
