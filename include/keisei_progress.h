@@ -28,7 +28,7 @@ extern "C" {
 #define KEISEI_PROGRESS_PHASES 8u
 
 enum keisei_phase {
-  KEISEI_PHASE_IDLE = 0, /* nothing to do: what is lost in it counts for nothing. Waiting for data is no idleness */
+  KEISEI_PHASE_IDLE = 0, /* nothing to do: a slowdown costs nothing. Not: waits for data */
   KEISEI_PHASE_ROLLOUT_ENVIRONMENT = 1,
   KEISEI_PHASE_ROLLOUT_INFERENCE = 2,
   KEISEI_PHASE_UPDATE = 3,
