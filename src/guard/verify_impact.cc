@@ -59,9 +59,9 @@ Finding judge(const TrialEvidence& evidence) {
   if (evidence.least_loss() >= evidence.limit) {
     return {Proof::NotProven, "more was lost than may be; " + numbers};
   }
-  const Finding refused = {Proof::NotProven,
-                           fmt::format("the certificate says {}: {}; {}", to_string(impact.verdict),
-                                       impact.reason, numbers)};
+  Finding refused = {Proof::NotProven,
+                     fmt::format("the certificate says {}: {}; {}", to_string(impact.verdict),
+                                 impact.reason, numbers)};
   if (impact.verdict == ImpactVerdict::Exceeded) {
     return refused;
   }
