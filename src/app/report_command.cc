@@ -64,15 +64,15 @@ Result<int> report_impact(const ReportArguments& arguments, const store::RunStor
                written.error().message);
     return kAnswerIsNo;
   }
+  if (!seed) {
+    fmt::print(stderr, "keisei report: impact.json: {}\n", seed.error().message);
+    return kAnswerIsNo;
+  }
   if (*written != to_json(last)) {
     fmt::print(
         stderr,
         "keisei report: impact.json does NOT agree with the frames in run.db: one of both was "
         "changed, or the run still goes on\n");
-    return kAnswerIsNo;
-  }
-  if (!seed) {
-    fmt::print(stderr, "keisei report: impact.json: {}\n", seed.error().message);
     return kAnswerIsNo;
   }
   const guard::HoldOutsCheck drawn = guard::check_hold_outs(*seed, guard::last_supervision(frames));

@@ -292,7 +292,7 @@ class Supervisor {
                                                .seed = controller.options().seed,
                                                .tier = last_tier(),
                                                .impact = controller.impact().estimate()};
-    if (certificate.impact.training_s <= 0) {
+    if (certificate.impact.training_s <= 0 && certificate.impact.discarded.empty()) {
       return;  // it watched no training: the certificate of an earlier one stays
     }
     // With the seed: now nobody can use it any more to know the hold-outs beforehand.

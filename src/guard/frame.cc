@@ -25,6 +25,10 @@ void take_progress(const StepClockReading& from, const StepClockReading& to, Fra
   }
 }
 
+bool used_cpu(const FrameRecord& frame) {
+  return frame.own_cpu > kIdleCpu * length_s(frame) + kGrainCpu;
+}
+
 bool adds_up(const FrameRecord& frame) {
   const std::int64_t sum = std::accumulate(frame.time_ns.begin(), frame.time_ns.end(), 0LL);
   const auto negative = [](std::int64_t value) { return value < 0; };

@@ -71,6 +71,8 @@ class ImpactController {
   [[nodiscard]] bool load_is_due() const;
   /// Evaluations that were told to stand still have used the CPU in the last frames, five at least.
   [[nodiscard]] bool evaluations_go_on() const;
+  /// Who went on was ended: the others are not to answer for it.
+  void note_violators_ended() { standing_ = {}; }
   [[nodiscard]] const Options& options() const { return options_; }
 
  private:

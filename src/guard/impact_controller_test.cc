@@ -198,6 +198,31 @@ TEST(ImpactController, ItsHoldOutsAreThoseOfItsSeed) {
   EXPECT_EQ(check_hold_outs(7, world.frames).others, 1);
 }
 
+TEST(ImpactController, TimeThatIsSetBackEarnsNothingAndWhatRanMeanwhileIsLost) {
+  World world;
+  world.burst_loss = world.slack_loss = 0;
+  world.go_on(60);
+  const ImpactEstimate before = world.controller.impact().estimate();
+  const double passed = world.passed_s;
+  const double ran = world.ran_s;
+  for (int i = 0; i < 10; ++i) {
+    world.go_on(0.5);
+    world.set_back_time(std::chrono::seconds(60));
+  }
+  world.go_on(5);
+  const ImpactEstimate after = world.controller.impact().estimate();
+  EXPECT_LE(after.training_s - before.training_s, world.passed_s - passed + 0.5);
+  EXPECT_GE(after.running_s - before.running_s, world.ran_s - ran - 0.5);
+  EXPECT_THAT(after.discarded, Contains(Key("progress went back")));
+}
+
+TEST(ImpactController, ForgedBlocksAreNotThoseOfASeed) {
+  FrameRecord frame{.setting = "off", .block = 1'000'000'000'000'000'000, .slot = 1, .slots = 2};
+  FrameRecord wide{.setting = "off", .block = 1, .slot = 1, .slots = 1LL << 32U};
+  const std::vector<FrameRecord> frames = {wide, frame};
+  EXPECT_EQ(check_hold_outs(7, frames).others, 2);
+}
+
 TEST(ImpactController, TheTimeBeforeItWatchesEarnsNothing) {
   World world;
   world.pass_unwatched(3600);

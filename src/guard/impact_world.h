@@ -120,6 +120,12 @@ class World {
   }
 
   void set_back_units() { units_ -= 500'000; }
+  /// Of all ticks from now on, and of the last one.
+  void set_back_time(std::chrono::seconds by) {
+    behind_ += by;
+    progress_.time -= by;
+    progress_.ticks += 1;
+  }
   bool forgets_time = false;  // the phases of its progress do not fill their time
   /// Nobody watches.
   void pass_unwatched(double length) { now_ += seconds_of(length); }
@@ -179,18 +185,19 @@ class World {
     if (progress_.ticks > 0) {
       total.ticks += 1;
       total.units += units_ > progress_.units ? units_ - progress_.units : 0;
-      total.time += (now_ - progress_.time) / (forgets_time ? 2 : 1);
+      total.time += (now_ - behind_ - progress_.time) / (forgets_time ? 2 : 1);
     }
     progress_.phase = phase;
     progress_.ticks += 1;
     progress_.units = units_;
-    progress_.time = now_;
+    progress_.time = now_ - behind_;
   }
 
   MonotonicTime now_;
   telemetry::StepClockReading progress_;
   std::uint64_t units_ = 1'000'000;
   double came_s_ = 0;
+  std::chrono::seconds behind_{0};
   int demand_before_ = 0;
   double own_cpu_ = 0;
   double trainer_cpu_ = 0;

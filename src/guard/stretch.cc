@@ -30,7 +30,7 @@ Stretch begin_stretch(Stretch chosen, const std::optional<Stretch>& last,
                       const ImpactObservation& seen, double length_s) {
   Stretch stretch = chosen;
   const auto is_fresh = [&] {  // an old tick is no beginning: nobody has watched since
-    return last ? ticked_since(last->reading, seen)
+    return last ? ticked_since(last->reading, seen) && seen.progress->time >= last->reading.time
                 : seen.now - seen.progress->time <= from_seconds(length_s);
   };
   stretch.at_tick = !blind(seen) && is_fresh();
@@ -48,7 +48,9 @@ Stretch begin_stretch(Stretch chosen, const std::optional<Stretch>& last,
 FrameRecord end_stretch(const Stretch& stretch, const ImpactObservation& seen,
                         MonotonicTime origin) {
   const bool ticked = ticked_since(stretch.reading, seen);
-  const MonotonicTime end = ticked ? std::max(seen.progress->time, stretch.begin) : seen.now;
+  const bool back = ticked && seen.progress->time < stretch.reading.time;
+  const MonotonicTime end =
+      ticked && !back ? std::max(seen.progress->time, stretch.begin) : seen.now;
   FrameRecord frame{.begin_ns = (stretch.begin - origin).count(),
                     .end_ns = (end - origin).count(),
                     .setting = std::string(stretch.setting),
@@ -81,22 +83,24 @@ std::string why_discarded(const Stretch& stretch, const ImpactObservation& seen,
   if (!ticked_since(stretch.reading, seen)) {
     return std::string(discard::kNoProgress);
   }
+  const bool compares = stretch.reading.ticks > 0;
+  if (compares && (seen.progress->units < stretch.reading.units ||
+                   seen.progress->time < stretch.reading.time)) {
+    return std::string(discard::kWentBack);
+  }
+  if (compares && !adds_up(frame)) {
+    return std::string(discard::kDoesNotAddUp);
+  }
   if (stretch.unpaced) {
     return "an evaluation ran without enforcement";
   }
   if (!stretch.at_tick) {
     return "it began without a tick";
   }
-  if (seen.progress->units < stretch.reading.units) {
-    return std::string(discard::kWentBack);
-  }
-  if (!adds_up(frame)) {
-    return std::string(discard::kDoesNotAddUp);
-  }
   if (stretch.cut && length < kLeastOfACut * ordinary.frame_s) {
     return "too short";
   }
-  if (!frame.running && seen.demand > 0 && frame.own_cpu > kIdleCpu * length + kGrainCpu) {
+  if (!frame.running && seen.demand > 0 && used_cpu(frame)) {
     return std::string(discard::kNotStopped);
   }
   if (ordinary.others &&

@@ -12,9 +12,6 @@
 
 namespace keisei::guard {
 
-inline constexpr double kIdleCpu = 0.1;    // CPUs: what stands still uses less
-inline constexpr double kGrainCpu = 0.03;  // CPU seconds: the kernel counts in steps of 10 ms
-
 /// What is known at one instant. CPU times are in seconds since some beginning.
 struct ImpactObservation {
   MonotonicTime now;

@@ -307,6 +307,7 @@ void TrainingGovernor::carry_out(const ImpactOrder& order) {
   if (!order.run) {
     if (controller_.evaluations_go_on()) {
       end_violators();
+      controller_.note_violators_ended();
     }
     mark_stopped(now);
   }

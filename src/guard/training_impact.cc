@@ -7,6 +7,8 @@
 #include <numeric>
 #include <utility>
 
+#include "guard/frame.h"
+
 namespace keisei::guard {
 namespace {
 
@@ -71,7 +73,7 @@ std::optional<double> TrainingImpact::loss_of(const FrameRecord& frame) const {
 
 TrainingImpact::Judged TrainingImpact::judge(const FrameRecord& frame) const {
   Judged judged{.amounts = amounts_of(frame), .rate = std::nullopt, .discarded = frame.discarded};
-  if (!guard::is_disbelieved(frame)) {
+  if (!guard::is_disbelieved(frame) && adds_up(frame)) {
     judged.rate = reference_for(frame.block).rate_of(judged.amounts);
   }
   double busy = seconds_in(frame, Phase::EvaluationSnapshot);
@@ -92,13 +94,16 @@ TrainingImpact::Judged TrainingImpact::judge(const FrameRecord& frame) const {
 void TrainingImpact::add(const FrameRecord& frame) {
   const double length = static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
   const bool load = frame.control == control::kLoad;
-  const bool ran = frame.running || frame.discarded == discard::kNotStopped;
+  const bool sane = adds_up(frame);
+  const bool went_on = frame.discarded == discard::kNotStopped ||
+                       (frame.discarded == discard::kNoProgress && !load && used_cpu(frame));
+  const bool ran = frame.running || went_on;
   if (!ran && frame.discarded == discard::kNoProgress) {
     left_out_s_ += length;
   } else {
-    training_s_ += std::max(0.0, length - seconds_in(frame, Phase::Idle));
+    training_s_ += std::max(0.0, length - (sane ? seconds_in(frame, Phase::Idle) : 0));
   }
-  snapshots_s_ += seconds_in(frame, Phase::EvaluationSnapshot);
+  snapshots_s_ += sane ? seconds_in(frame, Phase::EvaluationSnapshot) : 0;
   watching_s_ += frame.watching_cpu;  // below 0 where the kernel's counts are coarse
   trainer_cpu_s_ += std::max(0.0, frame.trainer_cpu);
   standing_s_ += !ran && !load ? std::max(0.0, frame.own_cpu) : 0;

@@ -300,9 +300,25 @@ TEST(TrainingImpact, ChargesSnapshotsToEvaluations) {
   frames.free(10);
   FrameRecord frame = frames.frame(setting::kFree);
   frame.time_ns[static_cast<std::size_t>(Phase::EvaluationSnapshot)] = 50'000'000;
+  frame.measured_ns += 50'000'000;
   frames.add(frame);
   EXPECT_NEAR(frames.impact.estimate().snapshots_s, 0.05, 1e-12);
   EXPECT_NEAR(frames.impact.estimate().lost_s_upper, 0.05, 1e-12);
+}
+
+TEST(TrainingImpact, TotalsThatMakeNoSenseAreNoTime) {
+  for (const Phase phase : {Phase::Idle, Phase::EvaluationSnapshot}) {
+    Frames frames;
+    frames.free(10);
+    const ImpactEstimate before = frames.impact.estimate();
+    FrameRecord frame = frames.frame(setting::kFree);
+    frame.time_ns[static_cast<std::size_t>(phase)] = -3'600'000'000'000;
+    frame.discarded = discard::kDoesNotAddUp;
+    frames.add(frame);
+    const ImpactEstimate after = frames.impact.estimate();
+    EXPECT_LT(after.training_s - before.training_s, 1);
+    EXPECT_EQ(after.snapshots_s, before.snapshots_s);
+  }
 }
 
 TEST(TrainingImpact, HoldsOutLessWhenTheBoundIsBelowTheLimit) {
