@@ -148,13 +148,19 @@ TEST_F(Train, ItsCertificateIsMadeAgainFromTheFramesAndItsHoldOutsFromTheSeed) {
   EXPECT_THAT(text, HasSubstr("agrees with the frames to the last digit, and its seed with"));
   EXPECT_THAT(text, HasSubstr("tier              enforced: "));
   const fs::path file = run_ / "impact.json";
-  auto json = nlohmann::ordered_json::parse(read_file(file).value());
-  json["seed"] = json["seed"].get<std::uint64_t>() ^ 1U;
-  std::ofstream(file) << json.dump(2) << "\n";
-  EXPECT_EQ(report().first, 3);
-  json["lost_s_upper"] = 0.0;
-  std::ofstream(file) << json.dump(2) << "\n";
-  EXPECT_EQ(report().first, 3);
+  const auto json = nlohmann::ordered_json::parse(read_file(file).value());
+  const auto report_with = [&](const std::string& key, const nlohmann::ordered_json& value) {
+    auto changed = json;
+    changed[key] = value;
+    std::ofstream(file) << changed.dump(2) << "\n";
+    return report();
+  };
+  const auto [lower, says] = report_with("lost_s_upper", -1.0);
+  EXPECT_EQ(lower, 3);
+  EXPECT_THAT(says, HasSubstr("does NOT agree"));
+  const auto [seedless, complains] = report_with("seed", nullptr);
+  EXPECT_EQ(seedless, 3);
+  EXPECT_THAT(complains, HasSubstr("it has no seed"));
 }
 
 /// What the training may lose is spent by its supervisor, however the guard comes to the learner.
