@@ -40,6 +40,13 @@ bool is_disbelieved(const FrameRecord& frame) {
   return frame.discarded == discard::kWentBack || frame.discarded == discard::kDoesNotAddUp;
 }
 
+/// Whether evaluations, or the load, were at work in it: because they could be, or all the same.
+bool were_at_work(const FrameRecord& frame) {
+  return frame.running || frame.discarded == discard::kNotStopped ||
+         (frame.discarded == discard::kNoProgress && frame.control != control::kLoad &&
+          used_cpu(frame));
+}
+
 }  // namespace
 
 std::string_view to_string(ImpactVerdict verdict) {
@@ -91,13 +98,10 @@ TrainingImpact::Judged TrainingImpact::judge(const FrameRecord& frame) const {
   return judged;
 }
 
-void TrainingImpact::add(const FrameRecord& frame) {
-  const double length = static_cast<double>(frame.end_ns - frame.begin_ns) * 1e-9;
-  const bool load = frame.control == control::kLoad;
+void TrainingImpact::count_time(const FrameRecord& frame) {
+  const double length = length_s(frame);
+  const bool ran = were_at_work(frame);
   const bool sane = adds_up(frame);
-  const bool went_on = frame.discarded == discard::kNotStopped ||
-                       (frame.discarded == discard::kNoProgress && !load && used_cpu(frame));
-  const bool ran = frame.running || went_on;
   if (!ran && frame.discarded == discard::kNoProgress) {
     left_out_s_ += length;
   } else {
@@ -106,10 +110,16 @@ void TrainingImpact::add(const FrameRecord& frame) {
   snapshots_s_ += sane ? seconds_in(frame, Phase::EvaluationSnapshot) : 0;
   watching_s_ += frame.watching_cpu;  // below 0 where the kernel's counts are coarse
   trainer_cpu_s_ += std::max(0.0, frame.trainer_cpu);
-  standing_s_ += !ran && !load ? std::max(0.0, frame.own_cpu) : 0;
-  running_s_ += ran && !load ? length : 0;
+  if (frame.control != control::kLoad) {
+    running_s_ += ran ? length : 0;
+    standing_s_ += ran ? 0 : std::max(0.0, frame.own_cpu);
+  }
   silent_s_ += is_silent(frame) ? length : 0;
   disbelieved_s_ += guard::is_disbelieved(frame) ? length : 0;
+}
+
+void TrainingImpact::add(const FrameRecord& frame) {
+  count_time(frame);
   if (frame.block != 0) {
     open_block(frame);
   }
@@ -119,10 +129,10 @@ void TrainingImpact::add(const FrameRecord& frame) {
   }
   const bool counts = judged.rate && judged.discarded.empty();
   const bool in_block = counts && frame.block != 0 && frame.setting == setting::kOn;
-  if (load) {
+  if (frame.control == control::kLoad) {
     count_load(frame, judged);
-  } else if (ran && !in_block) {
-    unsettled_.add(length, judged.rate ? 1 - *judged.rate : 1);
+  } else if (were_at_work(frame) && !in_block) {
+    unsettled_.add(length_s(frame), judged.rate ? 1 - *judged.rate : 1);
   }
   if (frame.block != 0) {
     take_slot(frame, judged);

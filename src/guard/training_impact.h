@@ -192,6 +192,7 @@ class TrainingImpact {
     std::string discarded;       // why it does not count; or empty
   };
   [[nodiscard]] Judged judge(const telemetry::FrameRecord& frame) const;
+  void count_time(const telemetry::FrameRecord& frame);
   void open_block(const telemetry::FrameRecord& frame);
   void take_slot(const telemetry::FrameRecord& frame, const Judged& judged);
   void settle(std::optional<Block>& open);
