@@ -295,7 +295,11 @@ class Supervisor {
     if (certificate.impact.training_s <= 0 && certificate.impact.discarded.empty()) {
       return;  // it watched no training: the certificate of an earlier one stays
     }
-    // With the seed: now nobody can use it any more to know the hold-outs beforehand.
+    // The seed now, when nobody can use it any more to know the hold-outs beforehand. The events
+    // keep it also when the next supervision writes its certificate over this one.
+    event(telemetry::LogLevel::Info, "impact_seed",
+          fmt::format("the hold-outs of supervision {} were drawn from seed {}",
+                      certificate.supervision, controller.options().seed));
     if (auto written = write_file_atomically(certificate_file_, to_json(certificate)); !written) {
       give_up(std::move(written).error());
     }

@@ -180,24 +180,6 @@ TEST(ImpactController, WhenEvaluationsComeAndGoIsNoPartOfTheDesign) {
   }
 }
 
-TEST(ImpactController, ItsHoldOutsAreThoseOfItsSeed) {
-  World world(7);
-  world.burst_loss = 0.02;
-  world.go_on(30);
-  for (int i = 0; i < 50; ++i) {
-    world.come_and_go(0.1 * (i % 20));
-    world.go_on(i % 7);
-  }
-  const HoldOutsCheck same = check_hold_outs(7, world.frames);
-  EXPECT_GT(same.blocks, 50);
-  EXPECT_EQ(same.others, 0);
-  EXPECT_GT(check_hold_outs(8, world.frames).others, 10);
-  const auto on = std::ranges::find_if(
-      world.frames, [](const FrameRecord& frame) { return frame.setting == setting::kOn; });
-  on->setting = setting::kOff;
-  EXPECT_EQ(check_hold_outs(7, world.frames).others, 1);
-}
-
 TEST(ImpactController, TimeThatIsSetBackEarnsNothingAndWhatRanMeanwhileIsLost) {
   World world;
   world.burst_loss = world.slack_loss = 0;
@@ -214,13 +196,6 @@ TEST(ImpactController, TimeThatIsSetBackEarnsNothingAndWhatRanMeanwhileIsLost) {
   EXPECT_LE(after.training_s - before.training_s, world.passed_s - passed + 0.5);
   EXPECT_GE(after.running_s - before.running_s, world.ran_s - ran - 0.5);
   EXPECT_THAT(after.discarded, Contains(Key("progress went back")));
-}
-
-TEST(ImpactController, ForgedBlocksAreNotThoseOfASeed) {
-  FrameRecord frame{.setting = "off", .block = 1'000'000'000'000'000'000, .slot = 1, .slots = 2};
-  FrameRecord wide{.setting = "off", .block = 1, .slot = 1, .slots = 1LL << 32U};
-  const std::vector<FrameRecord> frames = {wide, frame};
-  EXPECT_EQ(check_hold_outs(7, frames).others, 2);
 }
 
 TEST(ImpactController, TheTimeBeforeItWatchesEarnsNothing) {

@@ -21,7 +21,8 @@ class World {
   /// The same in updates, where there are any: a second of rollout, a second of update, and so on.
   std::optional<double> slack_loss_in_updates = std::nullopt;
   double load_loss = 0.5;
-  bool lies = false;  // it reports the progress that it makes when nothing is beside it
+  bool forgets_time = false;  // the phases of its progress do not fill their time
+  bool lies = false;          // it reports the progress that it makes when nothing is beside it
   double step_s = 0.005;
   /// Of the training itself, whatever runs beside it; by the time since the last evaluation came.
   std::function<double(double)> speed = [](double) { return 1.0; };
@@ -126,7 +127,6 @@ class World {
     progress_.time -= by;
     progress_.ticks += 1;
   }
-  bool forgets_time = false;  // the phases of its progress do not fill their time
   /// Nobody watches.
   void pass_unwatched(double length) { now_ += seconds_of(length); }
 
