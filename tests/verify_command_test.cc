@@ -219,13 +219,20 @@ TEST(TrainingTrial, IsEndedByAnInterruptAtAnyTimeFromItsFirstTreeOnAndLeavesNoth
   }
 }
 
-TEST(TrainingTrial, IsEndedByAnInterruptWhileAnEvaluationRunsBesideIt) {
-  for (const auto delay : {0ms, 1ms, 5ms, 30ms, 150ms}) {
-    TrialInAProcess trial(kLongTrial);
-    ASSERT_TRUE(trial.wait_for("spin"));
+/// So long after `wait` has seen what it waits for.
+void expect_noted(const guard::TrialPlan& plan, bool (*wait)(const TrialInAProcess&),
+                  const std::vector<std::chrono::milliseconds>& delays) {
+  for (const auto delay : delays) {
+    TrialInAProcess trial(plan);
+    ASSERT_TRUE(wait(trial));
     std::this_thread::sleep_for(delay);
     EXPECT_EQ(trial.interrupt(SIGINT), kNoted) << delay.count();
   }
+}
+
+TEST(TrainingTrial, IsEndedByAnInterruptWhileAnEvaluationRunsBesideIt) {
+  expect_noted(kLongTrial, [](const TrialInAProcess& trial) { return trial.wait_for("spin"); },
+               {0ms, 1ms, 5ms, 30ms, 150ms});
 }
 
 TEST(TrainingTrial, IsEndedByAnInterruptWhenItsEvaluationsAreOver) {
@@ -235,12 +242,8 @@ TEST(TrainingTrial, IsEndedByAnInterruptWhenItsEvaluationsAreOver) {
                                            .alone = 150ms,
                                            .beside = 300ms,
                                            .after = 15s};
-  for (const auto delay : {400ms, 500ms, 550ms, 600ms, 1000ms}) {  // the evaluations' end at 500
-    TrialInAProcess trial(kLongAfter);
-    ASSERT_TRUE(trial.wait_for_trees());
-    std::this_thread::sleep_for(delay);
-    EXPECT_EQ(trial.interrupt(SIGINT), kNoted) << delay.count();
-  }
+  expect_noted(kLongAfter, [](const TrialInAProcess& trial) { return trial.wait_for_trees(); },
+               {400ms, 500ms, 550ms, 600ms, 1000ms});  // the evaluations' end at 500
 }
 
 /// In steps over the 12 ms from the end of the last tree's root: some fall between the last look at
