@@ -71,7 +71,10 @@ TEST(VerifyHost, ProvesEveryPromiseThatCanBeAttacked) {
   if (!host_has_namespaces()) {
     GTEST_SKIP() << "no namespaces on this host";
   }
-  const guard::VerifyReport report = run(quick());
+  guard::VerifyOptions options = quick();
+  options.limits.cpu_percent = 30;
+  const guard::VerifyReport report = run(options);
+  EXPECT_EQ(proof_of(report, "burn"), Proof::Proven);
   for (const guard::VerifyRow& row : report.rows) {
     const bool to_come = row.attack.empty() && row.promise != "enforcement";
     EXPECT_EQ(row.finding.proof, to_come ? Proof::NotMeasured : Proof::Proven)
@@ -280,9 +283,11 @@ TEST(VerifyHost, WithoutEnforcementNoLimitIsProven) {
   guard::VerifyOptions options = quick();
   options.limits.memory = megabytes(50);
   options.limits.timeout = 100ms;
+  options.limits.cpu_percent = 30;
   options.enforcement = guard::Enforcement::Disabled;
   const guard::VerifyReport report = run(options);
-  for (const char* attack : {"spin", "stop", "leak", "children-hold", "hoard-memfd", "fork-bomb"}) {
+  for (const char* attack :
+       {"spin", "stop", "burn", "leak", "children-hold", "hoard-memfd", "fork-bomb"}) {
     EXPECT_EQ(proof_of(report, attack), Proof::NotProven) << attack;
   }
   EXPECT_EQ(report.rows.front().finding.proof, Proof::NotProven);
@@ -326,6 +331,10 @@ TEST(VerifyCommand, PrintsOneDocumentAndExitsWithZeroWhereAllIsProven) {
   ASSERT_TRUE(json.is_object()) << answer.out;
   EXPECT_EQ(json["verdict"], "proven");
   EXPECT_EQ(json["not_proven"], 0);
+  EXPECT_TRUE(json["attacked"]["cpu_percent"].is_null());
+  EXPECT_TRUE(std::ranges::any_of(json["rows"], [](const auto& row) {
+    return row["promise"] == "cpu" && row["verdict"] == "not measured";
+  }));
   EXPECT_GE(json["not_measured"], 1);
   for (const auto& row : json["rows"]) {
     if (row["attack"] != "") {

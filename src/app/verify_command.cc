@@ -96,10 +96,12 @@ void print_row(const Painter& painter, const guard::VerifyRow& row) {
 
 std::string limits_text(const guard::EvaluationLimits& attacked,
                         const guard::EvaluationLimits& configured) {
+  const std::string cpu =
+      attacked.cpu_percent ? fmt::format("{:g} % of a processor, ", *attacked.cpu_percent) : "";
   return fmt::format(
-      "Attacked at {} (configured {}), {} (configured {}), {} processes, {} at once.",
+      "Attacked at {} (configured {}), {} (configured {}), {}{} processes, {} at once.",
       to_string(attacked.timeout), to_string(configured.timeout), to_string(attacked.memory),
-      to_string(configured.memory), attacked.processes.value_or(0), attacked.max_concurrent);
+      to_string(configured.memory), cpu, attacked.processes.value_or(0), attacked.max_concurrent);
 }
 
 struct Tally {
@@ -154,6 +156,7 @@ Json evidence_json(const guard::AttackEvidence& evidence) {
       {"peak_memory_bytes", record.peak_memory.count},
       {"memory_limit_bytes", record.limits.memory.count},
       {"overshoot_bytes", guard::overshoot(record).count},
+      {"cpu_seconds", record.cpu_seconds},
       {"max_processes", record.max_processes},
       {"at_once", guard::most_at_once(evidence.intervals)},
       {"survivors", evidence.survivors},
@@ -187,18 +190,21 @@ void print_json(const guard::VerifyReport& report) {
                     {"evidence", row.evidence ? evidence_json(*row.evidence) : Json(nullptr)}});
   }
   const Tally sum = tally(report);
-  const Json json = {{"verdict", guard::to_string(report.verdict())},
-                     {"proven", sum.proven},
-                     {"not_proven", sum.not_proven},
-                     {"not_run", sum.not_run},
-                     {"not_measured", sum.not_measured},
-                     {"attacked",
-                      {{"timeout_s", seconds(report.attacked.timeout)},
-                       {"memory_mb", to_megabytes(report.attacked.memory)},
-                       {"processes", report.attacked.processes.value_or(0)},
-                       {"max_concurrent", report.attacked.max_concurrent}}},
-                     {"rows", rows},
-                     {"not_enforced", report.not_enforced}};
+  const Json json = {
+      {"verdict", guard::to_string(report.verdict())},
+      {"proven", sum.proven},
+      {"not_proven", sum.not_proven},
+      {"not_run", sum.not_run},
+      {"not_measured", sum.not_measured},
+      {"attacked",
+       {{"timeout_s", seconds(report.attacked.timeout)},
+        {"memory_mb", to_megabytes(report.attacked.memory)},
+        {"cpu_percent",
+         report.attacked.cpu_percent ? Json(*report.attacked.cpu_percent) : Json(nullptr)},
+        {"processes", report.attacked.processes.value_or(0)},
+        {"max_concurrent", report.attacked.max_concurrent}}},
+      {"rows", rows},
+      {"not_enforced", report.not_enforced}};
   fmt::print("{}\n", json_text(json));
 }
 

@@ -1,8 +1,10 @@
 #include "guard/attack_plan.h"
 
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace keisei::guard {
 namespace {
@@ -15,6 +17,10 @@ constexpr auto kAmpleTimeout = 15s;  // where time is not what is attacked
 constexpr Bytes kFullMemory = megabytes(500);
 constexpr Bytes kQuickMemory = megabytes(100);
 constexpr Bytes kFileSize = megabytes(40);
+constexpr auto kFullBurn = 2s;
+constexpr auto kQuickBurn = 1s;
+constexpr int kMostBurning = 16;
+constexpr double kShownBelow = 0.8;  // of what could be used, or nothing would be refused
 constexpr int kMostProcesses = 256;
 constexpr int kMostAtOnce = 8;
 constexpr int kCompanions = 3;
@@ -29,7 +35,8 @@ std::string count(std::int64_t value) { return std::to_string(value); }
 class Rows {
  public:
   Rows(Profile profile, const EvaluationLimits& limits) : profile_(profile), limits_(limits) {
-    ample_ = limits;
+    limits_.cpu_percent.reset();  // stop and go would hide what the other rows attack
+    ample_ = limits_;
     ample_.timeout = kAmpleTimeout;
   }
 
@@ -132,6 +139,23 @@ void add_crashes(std::vector<Attack>& attacks, const Rows& rows) {
   }
 }
 
+int most_burning(const EvaluationLimits& limits, const AttackGround& ground) {
+  return std::min({ground.processors, kMostBurning, limits.processes.value_or(kMostBurning)});
+}
+
+/// With more processes than the share would do for, and no more than that.
+Attack burn(const Rows& rows, const EvaluationLimits& limits, Thoroughness thoroughness,
+            const AttackGround& ground) {
+  Attack attack = rows.row("cpu", "burn", {Outcome::Finished});
+  const std::chrono::milliseconds length =
+      thoroughness == Thoroughness::Quick ? kQuickBurn : kFullBurn;
+  const int needed = 1 + static_cast<int>(std::ceil(limits.cpu_percent.value_or(0) / 80));
+  attack.arguments = {count(length.count()), count(std::min(needed, most_burning(limits, ground)))};
+  attack.limits.cpu_percent = limits.cpu_percent;
+  attack.holds_cpu = true;
+  return attack;
+}
+
 Attack at_once(const Rows& rows, const EvaluationLimits& limits) {
   Attack attack = rows.row("at once", "hold", {Outcome::Finished, Outcome::Rejected});
   attack.copies = limits.max_concurrent + 1;
@@ -160,8 +184,18 @@ EvaluationLimits attacked_limits(const EvaluationLimits& configured, Thoroughnes
   limits.memory = std::min(limits.memory, quick ? kQuickMemory : kFullMemory);
   limits.processes = std::min(limits.processes.value_or(64), kMostProcesses);
   limits.max_concurrent = std::min(limits.max_concurrent, kMostAtOnce);
-  limits.cpu_percent.reset();  // stop and go would hide what is attacked
   return limits;
+}
+
+std::string why_cpu_is_not_attacked(const EvaluationLimits& limits, const AttackGround& ground) {
+  if (!limits.cpu_percent) {
+    return "no limit is configured (evaluation.limits.cpu_percent)";
+  }
+  const double usable = 100.0 * most_burning(limits, ground);
+  return *limits.cpu_percent < kShownBelow * usable
+             ? ""
+             : fmt::format("a limit of {:g} % leaves nothing to refuse where {:g} % can be used",
+                           *limits.cpu_percent, usable);
 }
 
 std::vector<Attack> plan_attacks(const EvaluationLimits& limits, Thoroughness thoroughness,
@@ -171,6 +205,9 @@ std::vector<Attack> plan_attacks(const EvaluationLimits& limits, Thoroughness th
   const Rows command(Profile::Command, limits);
   std::vector<Attack> attacks = {worker.timed("spin"), worker.timed("stop")};
   add_memory(attacks, worker);
+  if (why_cpu_is_not_attacked(limits, ground).empty()) {
+    attacks.push_back(burn(worker, limits, thoroughness, ground));
+  }
   attacks.push_back(worker.fork_bomb());
   add_lifetime(attacks, worker);
   add_supervisor(attacks, command, ground);

@@ -29,6 +29,7 @@ struct Attack {
   int companions = 0;  ///< harmless runs that have to succeed beside it
 
   std::optional<Bytes> most_overshoot = {};  ///< of the tree's peak above `limits.memory`
+  bool holds_cpu = false;                    ///< used no more CPU time than `limits.cpu_percent`
   bool on_time = false;                      ///< ended at `limits.timeout`
   std::optional<ExitRecord> exit = {};       ///< that the record has to name
   bool judges_gpu = false;                   ///< the record's account of the GPU
@@ -39,12 +40,17 @@ struct AttackGround {
   std::filesystem::path supervisor;  ///< the program `keisei`
   std::filesystem::path directory;   ///< writable, outside every scratch directory
   Bytes host_memory;
+  int processors = 1;
 };
 
 /// The limits that are attacked: as configured, but no longer, larger or more than proves the
 /// mechanism, so that the host stays usable.
 [[nodiscard]] EvaluationLimits attacked_limits(const EvaluationLimits& configured,
                                                Thoroughness thoroughness);
+
+/// Why no attack can show that the CPU limit holds; empty where one can.
+[[nodiscard]] std::string why_cpu_is_not_attacked(const EvaluationLimits& limits,
+                                                  const AttackGround& ground);
 
 /// The rows in the order in which they run. `limits` are attacked_limits().
 [[nodiscard]] std::vector<Attack> plan_attacks(const EvaluationLimits& limits,

@@ -14,6 +14,11 @@ namespace keisei::guard {
 namespace {
 
 constexpr double kLateMs = 1000;  // a timeout or a kill later than that is no safeguard
+// What a tree may use beyond its share of the CPU: the kernel counts a running process by ticks,
+// and the guard looks every 2 to 20 ms.
+constexpr double kCpuTolerance = 0.1;
+constexpr double kCpuSlack = 0.1;          // seconds
+constexpr double kSlackPerProcess = 0.03;  // the same: a clock tick, and a look of the guard
 
 /// Why the promise is broken; empty where it is kept.
 using Objection = std::string;
@@ -53,6 +58,20 @@ Objection too_large(const Attack& attack, const GuardRecord& record) {
                      to_string(*attack.most_overshoot));
 }
 
+double cpu_share(const Attack& attack, const GuardRecord& record) {
+  return attack.limits.cpu_percent.value_or(0) / 100 * record.latency_ms / 1000;
+}
+
+Objection too_busy(const Attack& attack, const GuardRecord& record) {
+  const double slack = kCpuSlack + kSlackPerProcess * record.max_processes;
+  if (!attack.holds_cpu ||
+      record.cpu_seconds <= cpu_share(attack, record) * (1 + kCpuTolerance) + slack) {
+    return "";
+  }
+  return fmt::format("it used {:.2f} s of CPU time, its limit is {:.2f} s", record.cpu_seconds,
+                     cpu_share(attack, record));
+}
+
 std::string exit_text(const ExitRecord& exit) {
   if (exit.signal) {
     return fmt::format("signal {} ({})", *exit.signal, strsignal(*exit.signal));
@@ -67,6 +86,19 @@ Objection wrong_exit(const Attack& attack, const GuardRecord& record) {
   }
   return fmt::format("the record names {} instead of {}", exit_text(record.exit),
                      exit_text(*attack.exit));
+}
+
+/// A verdict that says less than the outcome is a record that lies.
+Objection wrong_verdict(const GuardRecord& record) {
+  if (record.outcome == Outcome::OverMemory &&
+      record.sla.memory_overhead_mb.verdict != Verdict::Violated) {
+    return "its record does not say that the SLA on memory was violated";
+  }
+  if (record.outcome == Outcome::TimedOut &&
+      record.sla.evaluation_latency_ms.verdict == Verdict::Met) {
+    return "its record says that the SLA on latency was met";
+  }
+  return "";
 }
 
 Objection left_something(const Attack& attack, const AttackEvidence& evidence) {
@@ -119,8 +151,9 @@ Objection objection(const Attack& attack, const AttackEvidence& evidence) {
   }
   for (Objection found :
        {wrong_outcome(attack, record), too_late(attack, record), too_large(attack, record),
-        wrong_exit(attack, record), left_something(attack, evidence),
-        harmed_others(attack, evidence), wrong_gpu(attack, evidence)}) {
+        too_busy(attack, record), wrong_exit(attack, record), wrong_verdict(record),
+        left_something(attack, evidence), harmed_others(attack, evidence),
+        wrong_gpu(attack, evidence)}) {
     if (!found.empty()) {
       return found;
     }
@@ -143,6 +176,10 @@ std::string numbers(const Attack& attack, const AttackEvidence& evidence) {
     text += fmt::format(", peak {}, {} above its limit", to_string(record.peak_memory),
                         to_string(overshoot(record)));
   }
+  if (attack.holds_cpu) {
+    text += fmt::format(", {:.2f} s of CPU time in {:.2f} s (its share is {:.2f} s)",
+                        record.cpu_seconds, record.latency_ms / 1000, cpu_share(attack, record));
+  }
   if (attack.program == "fork-bomb") {
     text += fmt::format(", {} processes seen, {} harmless runs beside it succeeded",
                         record.max_processes, evidence.others.size());
@@ -162,6 +199,11 @@ std::string numbers(const Attack& attack, const AttackEvidence& evidence) {
   }
   return text + fmt::format(", {} survivors, {}/{} slots free", evidence.survivors,
                             evidence.free_slots, attack.limits.max_concurrent);
+}
+
+/// Whether it was ever kept from the processor: else the host left it too little to show anything.
+bool was_held(const GuardRecord& record) {
+  return record.paused_ms > 0 || (record.cgroup && record.cgroup->throttled_ms > 0);
 }
 
 bool could_not_run(const GuardRecord& record) {
@@ -219,6 +261,10 @@ Finding judge(const Attack& attack, const AttackEvidence& evidence) {
     return {Proof::NotRun, evidence.said.empty() ? record.cause : evidence.said};
   }
   const Objection against = objection(attack, evidence);
+  if (against.empty() && attack.holds_cpu && !was_held(record)) {
+    return {Proof::NotRun,
+            "the host left it too little of its processors; " + numbers(attack, evidence)};
+  }
   if (against.empty()) {
     return {Proof::Proven, numbers(attack, evidence)};
   }

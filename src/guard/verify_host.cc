@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "guard/proving_ground.h"
@@ -156,11 +157,16 @@ Result<VerifyReport> verify_host(const VerifyOptions& options,
     report.rows.push_back(std::move(row));
   };
   Verification verification(options, ground);
+  const AttackGround where{
+      .supervisor = options.supervisor,
+      .directory = ground.directory(),
+      .host_memory = memory,
+      .processors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))};
   note(enforcement_row(options.enforcement));
-  for (const Attack& attack : plan_attacks(report.attacked, options.thoroughness,
-                                           {.supervisor = options.supervisor,
-                                           .directory = ground.directory(),
-                                           .host_memory = memory})) {
+  if (std::string why = why_cpu_is_not_attacked(report.attacked, where); !why.empty()) {
+    note({.promise = "cpu", .attack = "", .finding = {Proof::NotMeasured, std::move(why)}});
+  }
+  for (const Attack& attack : plan_attacks(report.attacked, options.thoroughness, where)) {
     VerifyRow row = verification.attack(attack);
     report.interrupted_by = ground.interrupted_by();
     if (report.interrupted_by) {

@@ -33,6 +33,8 @@ AttackEvidence evidence_of(Outcome outcome) {
   evidence.record.kill_ms = 12;
   evidence.record.peak_memory = megabytes(500);
   evidence.record.limits.memory = megabytes(500);
+  evidence.record.sla.memory_overhead_mb.verdict =
+      outcome == Outcome::OverMemory ? Verdict::Violated : Verdict::Met;
   evidence.free_slots = 4;
   return evidence;
 }
@@ -83,6 +85,32 @@ TEST(Verify, APeakBeyondTheAcceptedOvershootIsNotProven) {
   EXPECT_EQ(judge(leak(), evidence).proof, Proof::Proven);
   evidence.record.peak_memory = megabytes(501) + Bytes{1};
   EXPECT_EQ(judge(leak(), evidence).proof, Proof::NotProven);
+}
+
+TEST(Verify, MoreCpuTimeThanItsShareIsNotProven) {
+  Attack attack = attack_on("cpu", {Outcome::Finished});
+  attack.holds_cpu = true;
+  attack.limits.cpu_percent = 50;
+  AttackEvidence evidence = evidence_of(Outcome::Finished);
+  evidence.record.latency_ms = 2000;
+  evidence.record.cpu_seconds = 1.1;
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::NotRun);  // nobody kept it from anything
+  evidence.record.paused_ms = 700;
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::Proven);
+  EXPECT_THAT(judge(attack, evidence).sentence, HasSubstr("1.10 s of CPU time"));
+  evidence.record.cpu_seconds = 1.3;
+  EXPECT_EQ(judge(attack, evidence).proof, Proof::NotProven);
+  EXPECT_THAT(judge(attack, evidence).sentence, HasSubstr("its limit is 1.00 s"));
+}
+
+TEST(Verify, ARecordWhoseVerdictSaysLessThanItsOutcomeIsNotProven) {
+  AttackEvidence evidence = evidence_of(Outcome::OverMemory);
+  EXPECT_EQ(judge(leak(), evidence).proof, Proof::Proven);
+  evidence.record.sla.memory_overhead_mb.verdict = Verdict::Met;
+  EXPECT_EQ(judge(leak(), evidence).proof, Proof::NotProven);
+  evidence = evidence_of(Outcome::TimedOut);
+  evidence.record.sla.evaluation_latency_ms.verdict = Verdict::Met;
+  EXPECT_EQ(judge(spin(), evidence).proof, Proof::NotProven);
 }
 
 TEST(Verify, WhateverSurvivesOrIsLeftIsNotProven) {
@@ -192,6 +220,30 @@ TEST(AttackPlan, AttacksEveryPromiseThatCanBeAttacked) {
   EXPECT_THAT(promises,
               testing::UnorderedElementsAre("time", "memory", "processes", "no orphan", "at once",
                                             "files", "system calls", "report", "cause", "gpu"));
+}
+
+std::vector<Attack> cpu_rows(double percent, int processors) {
+  const EvaluationLimits limits = attacked_limits({.cpu_percent = percent}, Thoroughness::Quick);
+  const AttackGround ground{
+      .supervisor = {}, .directory = {}, .host_memory = {}, .processors = processors};
+  std::vector<Attack> rows;
+  for (const Attack& attack : plan_attacks(limits, Thoroughness::Quick, ground)) {
+    EXPECT_EQ(attack.limits.cpu_percent.has_value(), attack.promise == "cpu") << attack.name;
+    if (attack.promise == "cpu") {
+      rows.push_back(attack);
+    }
+  }
+  EXPECT_EQ(rows.empty(), !why_cpu_is_not_attacked(limits, ground).empty());
+  return rows;
+}
+
+TEST(AttackPlan, AttacksAConfiguredCpuLimitWhereThatShowsAnything) {
+  const std::vector<Attack> rows = cpu_rows(100, 2);
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows.front().limits.cpu_percent, 100);
+  EXPECT_EQ(rows.front().arguments, (std::vector<std::string>{"1000", "2"}));
+  EXPECT_TRUE(cpu_rows(190, 2).empty());
+  EXPECT_EQ(cpu_rows(190, 16).front().arguments, (std::vector<std::string>{"1000", "4"}));
 }
 
 TEST(AttackPlan, TakesTheConfiguredLimitsUnlessTheyAreLarge) {

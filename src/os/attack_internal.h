@@ -40,6 +40,7 @@ int map_shared(const Arguments& arguments);
 // attack_lifetime.cc
 int spin(const Arguments& arguments);
 int stop(const Arguments& arguments);
+int burn(const Arguments& arguments);
 int daemons(const Arguments& arguments);
 int kill_init(const Arguments& arguments);
 int kill_supervisor(const Arguments& arguments);

@@ -103,6 +103,26 @@ int stop(const Arguments& arguments) {
              static_cast<long long>(arguments.number(0)));
 }
 
+/// So many processes (second argument) compute for so many milliseconds; all are waited for.
+int burn(const Arguments& arguments) {
+  const int64_t end = now_ns() + arguments.number(0) * 1'000'000;
+  const int64_t processes = arguments.number(1);
+  for (int64_t i = 1; i < processes; ++i) {
+    const pid_t child = fork_bounded();
+    if (child < 0) {
+      return say(kAttackNotMade, "fork: %s", strerror(errno));
+    }
+    if (child == 0) {
+      break;
+    }
+  }
+  while (now_ns() < end) {
+  }
+  while (wait(nullptr) > 0) {
+  }
+  return kAttackHeld;
+}
+
 int daemons(const Arguments&) {
   if (!leave_daemons()) {
     return say(kAttackNotMade, "its %d daemons were not born", kDaemons);

@@ -63,6 +63,7 @@ constexpr Attack kAttacks[] = {
     {"crash", crash},
     {"spin", spin},
     {"stop", stop},
+    {"burn", burn},
     {"leak", leak},
     {"children-hold", children_hold},
     {"hoard-memfd", hoard_memfd},
