@@ -29,6 +29,9 @@ constexpr int kHiddenPatience = 3;  // scans: a table may be unreadable for an i
 constexpr std::chrono::nanoseconds kUrgentRest = 20ms;  // at most, where growth was seen
 constexpr std::chrono::nanoseconds kExactRest = 20ms;   // at least, where none was
 constexpr int kExactShare = 4;                          // a rest is so many times the probe's cost
+constexpr std::size_t kMany = 8;                        // processes
+constexpr std::int64_t kNearly = 80;                    // percent of the limit
+constexpr int kNearlyLooks = 3;
 constexpr std::int64_t kHardlyShared = 98;  // percent of the cheap sum: no doubt that it is true
 constexpr std::chrono::nanoseconds kInheritedRest = 250ms;
 constexpr int kInheritedShare = 20;
@@ -265,7 +268,15 @@ Bytes ResourceMonitor::settle(const CheapSum& visible, MonotonicTime now) {
     cheap = cheap_sum(visible);
   }
   Bytes measured = cheap;
-  if (cheap > options_.memory_limit) {
+  const Alone known = cheap > options_.memory_limit ? alone() : Alone{};
+  if (known.above) {
+    measured = known.extrapolated;
+  } else if (known.sum.count > options_.memory_limit.count / 100 * kNearly &&
+             nearly_above_ < kNearlyLooks) {
+    ++nearly_above_;  // if it grows, the next look will prove it long before an exact probe is done
+    return options_.memory_limit;
+  } else if (cheap > options_.memory_limit) {
+    nearly_above_ = 0;
     const Exact first = exact(cheap);
     measured = first.sum;
     if (measured > options_.memory_limit && !first.sure) {
@@ -277,6 +288,37 @@ Bytes ResourceMonitor::settle(const CheapSum& visible, MonotonicTime now) {
   exact_cost_ = thread_cpu_time() - before;
   exact_at_ = now + (MonotonicClock::now() - started);
   return measured;
+}
+
+/// Of many processes the lists of their mappings take so long to read that a tree grows by hundreds
+/// of megabytes meanwhile. What each has for itself alone is told in a fraction of that, and no
+/// page that was one's alone can become another's who was there before; what it took after the
+/// cheap look may be what another one gave up. Those that need not be read any more are taken to
+/// share as those that were.
+ResourceMonitor::Alone ResourceMonitor::alone() {
+  Alone alone;
+  if (by_size_.size() < kMany) {
+    return alone;
+  }
+  std::ranges::sort(by_size_, std::greater<>());
+  Bytes all;
+  for (const auto& [size, pid] : by_size_) {
+    all = all + size;
+  }
+  Bytes read;
+  for (const auto& [size, pid] : by_size_) {
+    if (const std::optional<os::AnonymousShare> share = view_.anonymous_share(pid)) {
+      alone.sum = alone.sum + std::min(size, share->alone());
+    }
+    read = read + size;
+    alone.above = alone.sum > options_.memory_limit;
+    if (alone.above) {
+      const double of_it = static_cast<double>(alone.sum.count) / static_cast<double>(read.count);
+      alone.extrapolated = {static_cast<std::int64_t>(of_it * static_cast<double>(all.count))};
+      return alone;
+    }
+  }
+  return alone;
 }
 
 /// Largest first: a tree that shares hardly anything is known to be above the limit before all of

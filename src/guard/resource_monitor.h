@@ -22,7 +22,8 @@ namespace keisei::guard {
 /// One look at a process tree.
 struct ResourceSample {
   /// Private memory and shared pages the tree made. Above the limit each page once, but for what
-  /// was not read any more when the breach was sure; below it perhaps more often, never less.
+  /// was not read any more when the breach was sure; below it perhaps more often, never less. Of
+  /// many processes, above the limit, what each has for itself alone.
   /// File-backed pages and inherited memfds are not in it.
   Bytes memory;
   double cpu_seconds = 0;  ///< of the whole tree since its start, also of what has ended
@@ -123,6 +124,13 @@ class ResourceMonitor {
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
   [[nodiscard]] Exact exact(Bytes cheap);
+  /// What each of many processes has for itself alone.
+  struct Alone {
+    Bytes sum;           // of those that were read
+    bool above = false;  // the limit: all is known that has to be
+    Bytes extrapolated;  // where it is: to all of them
+  };
+  [[nodiscard]] Alone alone();
   /// `visible`: what page tables and the scratch have.
   [[nodiscard]] Bytes cheap_sum(const CheapSum& visible) const;
   [[nodiscard]] Bytes settle(const CheapSum& visible, MonotonicTime now);
@@ -153,6 +161,7 @@ class ResourceMonitor {
   Bytes counted_twice_;
   std::optional<MonotonicTime> exact_at_;   // its end
   std::chrono::nanoseconds exact_cost_{0};  // CPU time
+  int nearly_above_ = 0;                    // looks in a row that made no exact probe for that
   // Memfds that were handed in.
   Bytes inherited_;
   std::optional<MonotonicTime> next_inherited_;

@@ -25,6 +25,7 @@ class FakeView : public os::ProcessView {
     bool mapped_complete = true;
     std::chrono::nanoseconds mapped_cost{0};
     std::vector<os::Mapping> mappings;
+    std::optional<os::AnonymousShare> share = std::nullopt;
     std::optional<os::ProcessIo> io = std::nullopt;
     std::chrono::nanoseconds cpu_time{0};
   };
@@ -38,6 +39,7 @@ class FakeView : public os::ProcessView {
   int memory_reads = 0;
   int descriptor_scans = 0;
   int exact_probes = 0;
+  int share_probes = 0;
   int mapped_reads = 0;
 
   std::vector<pid_t> descendants(pid_t) override {
@@ -80,6 +82,10 @@ class FakeView : public os::ProcessView {
   std::vector<os::Mapping> mappings(pid_t pid) override {
     ++exact_probes;
     return processes.at(pid).mappings;
+  }
+  std::optional<os::AnonymousShare> anonymous_share(pid_t pid) override {
+    ++share_probes;
+    return processes.at(pid).share;
   }
 };
 

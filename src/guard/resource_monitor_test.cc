@@ -153,6 +153,56 @@ TEST_F(ResourceMonitorTest, ATreeThatSharesNothingNeedNotBeReadToTheEnd) {
   EXPECT_EQ(view_.exact_probes, 26);  // 520 MB are above the limit already
 }
 
+TEST_F(ResourceMonitorTest, OfManyProcessesIsReadWhatEachHasForItselfAlone) {
+  constexpr os::AnonymousShare kShare{.resident = megabytes(60), .proportional = megabytes(54)};
+  EXPECT_EQ(kShare.alone(), megabytes(48));
+  for (pid_t pid = 101; pid <= 120; ++pid) {
+    add(pid, kShare.resident);
+    view_.processes[pid].share = kShare;
+  }
+  ResourceMonitor watching = monitor();
+  // Eleven of them are above 500 MB. The others are taken to be like them.
+  EXPECT_EQ(watching.sample(now_).memory, megabytes(20 * 48));
+  EXPECT_EQ(view_.share_probes, 11);
+  EXPECT_EQ(view_.exact_probes, 0);
+}
+
+TEST_F(ResourceMonitorTest, SharedPagesOfManyProcessesAreInNoneOfThemAlone) {
+  for (pid_t pid = 101; pid <= 120; ++pid) {  // 100 MB that all map, and 30 MB of its own
+    add(pid, megabytes(30), megabytes(100));
+    view_.processes[pid].share = {.resident = megabytes(30), .proportional = megabytes(30)};
+  }
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(600));
+}
+
+/// What one gave up since the cheap look, and the next one took, was never there twice.
+TEST_F(ResourceMonitorTest, WhatManyProcessesTookSinceTheCheapLookDoesNotCount) {
+  for (pid_t pid = 101; pid <= 110; ++pid) {
+    add(pid, megabytes(55));
+    view_.processes[pid].share = {.resident = megabytes(110), .proportional = megabytes(110)};
+    view_.processes[pid].mappings = {
+        {.shared_memory = false, .proportional = megabytes(45), .anonymous = megabytes(55)}};
+  }
+  view_.processes[101].share = view_.processes[102].share = os::AnonymousShare{};
+  ResourceMonitor watching = monitor();
+  for (int look = 0; look < 3; ++look) {  // 440 MB: the next look may show more
+    EXPECT_EQ(watching.sample(now_ + look * 2ms).memory, megabytes(500));
+    EXPECT_EQ(view_.exact_probes, 0);
+  }
+  EXPECT_EQ(watching.sample(now_ + 6ms).memory, megabytes(450));
+  EXPECT_EQ(view_.exact_probes, 10);
+}
+
+TEST_F(ResourceMonitorTest, ManyProcessesThatShareMostOfTheirMemoryAreMeasuredExactly) {
+  for (pid_t pid = 101; pid <= 120; ++pid) {
+    add(pid, megabytes(60));
+    view_.processes[pid].share = {.resident = megabytes(60), .proportional = megabytes(10)};
+    view_.processes[pid].mappings = {
+        {.shared_memory = false, .proportional = megabytes(10), .anonymous = megabytes(60)}};
+  }
+  EXPECT_EQ(monitor().sample(now_).memory, megabytes(200));
+}
+
 TEST_F(ResourceMonitorTest, ASingleProcessOverTheLimitNeedsNoDearProbe) {
   add(101, megabytes(501));
   EXPECT_EQ(monitor().sample(now_).memory, megabytes(501));

@@ -363,4 +363,8 @@ std::vector<Mapping> ProcfsView::mappings(pid_t pid) {
   return mappings;
 }
 
+std::optional<AnonymousShare> ProcfsView::anonymous_share(pid_t pid) {
+  return parse_smaps_rollup(read_proc(readable_directory(pid) + "/smaps_rollup").value_or(""));
+}
+
 }  // namespace keisei::os

@@ -55,6 +55,9 @@ class ProcessView {
   [[nodiscard]] virtual std::optional<Bytes> shared_memory_of_host() = 0;
   /// Dear: tens of milliseconds for a large process.
   [[nodiscard]] virtual std::vector<Mapping> mappings(pid_t pid) = 0;
+  /// As dear for a large process, and a fraction of it for a small one. Nothing where the kernel
+  /// does not tell, or where the process has ended.
+  [[nodiscard]] virtual std::optional<AnonymousShare> anonymous_share(pid_t pid) = 0;
 };
 
 /// /proc of this machine, for one tree. Keeps files of each process open, since opening costs more
@@ -81,6 +84,7 @@ class ProcfsView : public ProcessView {
   [[nodiscard]] MappedFileList mapped_files(pid_t pid, MonotonicTime now) override;
   [[nodiscard]] std::optional<Bytes> shared_memory_of_host() override;
   [[nodiscard]] std::vector<Mapping> mappings(pid_t pid) override;
+  [[nodiscard]] std::optional<AnonymousShare> anonymous_share(pid_t pid) override;
 
  private:
   struct Kept {

@@ -218,6 +218,23 @@ std::vector<Mapping> parse_smaps(std::string_view text) {
   return mappings;
 }
 
+std::optional<AnonymousShare> parse_smaps_rollup(std::string_view text) {
+  std::optional<Bytes> resident;
+  std::optional<Bytes> proportional;
+  while (!text.empty()) {
+    const std::string_view line = next_line(text);
+    if (const auto all = value_of(line, "Anonymous")) {
+      resident = Bytes{*all * 1024};
+    } else if (const auto share = value_of(line, "Pss_Anon")) {
+      proportional = Bytes{*share * 1024};
+    }
+  }
+  if (!resident || !proportional) {
+    return std::nullopt;
+  }
+  return AnonymousShare{.resident = *resident, .proportional = *proportional};
+}
+
 std::vector<MappedRange> parse_maps(std::string_view text) {
   std::vector<MappedRange> ranges;
   while (!text.empty()) {

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -82,6 +83,18 @@ struct Mapping {
   Bytes resident = {};         ///< Rss: every page in full, private copies too
 };
 [[nodiscard]] std::vector<Mapping> parse_smaps(std::string_view text);
+
+/// The anonymous memory of a process, from /proc/PID/smaps_rollup.
+struct AnonymousShare {
+  Bytes resident;      ///< every page in full
+  Bytes proportional;  ///< a page of n processes is split among them
+  /// So much of it, at least, no other process maps: a shared page counts by half at most.
+  [[nodiscard]] constexpr Bytes alone() const {
+    return std::max(Bytes{}, proportional + proportional - resident);
+  }
+};
+/// Nothing where the kernel does not tell (before Linux 5.4).
+[[nodiscard]] std::optional<AnonymousShare> parse_smaps_rollup(std::string_view text);
 
 /// One line of /proc/PID/maps.
 struct MappedRange {

@@ -117,6 +117,43 @@ TEST(Procfs, TellsSharedMemoryFromFilesInSmaps) {
   EXPECT_EQ(mappings[2].anonymous.count, 12 * 1024);
 }
 
+TEST(Procfs, TellsWhatAProcessHasForItselfAlone) {
+  const auto share = parse_smaps_rollup(
+      "5500-7fff ---p 00000000 00:00 0                          [rollup]\n"
+      "Rss:     1636 kB\nPss:    474 kB\nPss_Dirty:  112 kB\nPss_Anon:  100 kB\n"
+      "Pss_File:  362 kB\nPrivate_Dirty:  112 kB\nAnonymous:  112 kB\nSwap:  0 kB\n");
+  ASSERT_TRUE(share);
+  EXPECT_EQ(share->resident, Bytes{112 * 1024});
+  EXPECT_EQ(share->proportional, Bytes{100 * 1024});
+  EXPECT_EQ(share->alone(), Bytes{88 * 1024});
+  EXPECT_EQ((AnonymousShare{.resident = {100}, .proportional = {10}}).alone(), Bytes{});
+  EXPECT_FALSE(parse_smaps_rollup("Rss:  1636 kB\nAnonymous:  112 kB\n"));
+  EXPECT_FALSE(parse_smaps_rollup(""));
+}
+
+TEST(Procfs, SeesWhatAForkHasForItselfAlone) {
+  ProcessTable table;
+  ProcfsView view(table);
+  static std::vector<char> shared(20'000'000, 'x');
+  static std::vector<char> alone;
+  const pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    alone.assign(30'000'000, 'x');
+    raise(SIGSTOP);
+    _exit(0);
+  }
+  ASSERT_EQ(waitpid(child, nullptr, WUNTRACED), child);
+  const std::optional<AnonymousShare> share = view.anonymous_share(child);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  ASSERT_TRUE(share);
+  EXPECT_GE(share->resident, megabytes(50));
+  EXPECT_GE(share->alone(), megabytes(29));
+  EXPECT_LE(share->alone() + megabytes(19), share->resident);
+  EXPECT_FALSE(view.anonymous_share(child));
+}
+
 /// A child that holds 20 MB and a memfd of 5 MB, and whose first thread ends before another one.
 pid_t fork_headless() {
   const pid_t child = fork();
