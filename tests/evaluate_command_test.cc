@@ -48,7 +48,12 @@ class Evaluate : public testing::Test {
 
   /// The same with `worker` of tests/adversaries in the place of keisei-worker.
   json evaluate_with_worker(const std::string& worker, std::vector<std::string> more = {}) {
-    const fs::path copy = directory_.path() / worker;  // a path of its own, to look for survivors
+    return evaluate_with_worker_named(worker, worker, std::move(more));
+  }
+  /// `name`: of the copy that runs, which some of them look at.
+  json evaluate_with_worker_named(const std::string& name, const std::string& worker,
+                                  std::vector<std::string> more = {}) {
+    const fs::path copy = directory_.path() / name;  // a path of its own, to look for survivors
     fs::copy_file(fs::path(KEISEI_BIN) / "adversaries" / worker, copy);
     more.insert(more.end(), {"--set", "evaluation.worker=" + copy.string()});
     const Ended ended = evaluate(more);
@@ -178,16 +183,45 @@ TEST_F(Evaluate, ACrashingWorkerCrashed) {
 }
 
 TEST_F(Evaluate, AWorkerThatAnswersGarbageGivesABadReport) {
-  const json record = evaluate_with_worker("evaluation_garbage");
-  EXPECT_EQ(record["outcome"], "BadReport");
-  EXPECT_TRUE(record["score"].is_null());
+  struct Case {
+    const char* kind;
+    const char* reason;
+  };
+  for (const Case& bad : {Case{"nan", "parse error"}, Case{"truncated", "breaks off"},
+                          Case{"version", "its version is 2"}, Case{"huge", "larger than"},
+                          Case{"none", "without a report"}}) {
+    const json record = evaluate_with_worker_named(bad.kind, "evaluation_garbage");
+    EXPECT_EQ(record["outcome"], "BadReport") << bad.kind;
+    EXPECT_TRUE(record["score"].is_null()) << bad.kind;
+    EXPECT_NE(record["cause"].get<std::string>().find(bad.reason), std::string::npos)
+        << bad.kind << ": " << record["cause"];
+  }
 }
 
 TEST_F(Evaluate, ALimitThatThisHostCannotKeepIsRefused) {
   EXPECT_EQ(evaluate({"--set", "evaluation.limits.memory_mb=0"}).code, 2);
+  const Ended large = evaluate({"--set", "evaluation.limits.memory_mb=900000000"});
+  EXPECT_EQ(large.code, 2);
+  EXPECT_NE(large.err.find("evaluation.limits.memory_mb is 900000000 (command line)"),
+            std::string::npos)
+      << large.err;
+  EXPECT_EQ(std::ranges::count(large.err, '\n'), 1) << large.err;
   const Ended unknown = evaluate({"--set", "evaluation.limits.memory=5"});
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.err.find("memory_mb"), std::string::npos) << unknown.err;
+}
+
+TEST_F(Evaluate, RefusesAWorkerThatIsNoProgram) {
+  const fs::path plain = directory_.path() / "plain";
+  ASSERT_TRUE(write_file_atomically(plain, "no program"));
+  for (const auto& [path, reason] : {std::pair{directory_.path() / "missing", "No such file"},
+                                     {directory_.path(), "no program"},
+                                     {plain, "not executable"}}) {
+    const Ended ended = evaluate({"--set", "evaluation.worker=" + path.string()});
+    EXPECT_EQ(ended.code, 2) << path;
+    EXPECT_NE(ended.err.find(path.string() + ": " + reason), std::string::npos) << ended.err;
+    EXPECT_EQ(std::ranges::count(ended.err, '\n'), 1) << ended.err;
+  }
 }
 
 TEST_F(Evaluate, RefusesWhatNoWorkerCanDo) {

@@ -21,6 +21,12 @@ Result<guard::EvaluationLimits> limits_from(const Options& options) {
       .file_size = megabytes(limits.file_mb),
       .queue = static_cast<int>(limits.queue)};
   KEISEI_TRY(memory, guard::host_memory());
+  if (result.memory > memory) {
+    constexpr const char* kKey = "evaluation.limits.memory_mb";
+    return usage_error(
+        "{} is {} ({}), above this host's memory of {}: it would protect nothing; set it lower",
+        kKey, limits.memory_mb, origin_of(options, kKey), to_string(memory));
+  }
   KEISEI_TRY_VOID(guard::validate(result, memory));
   return result;
 }
@@ -43,8 +49,18 @@ Result<std::filesystem::path> worker_program(const std::string& configured) {
   }
   std::error_code error;
   const std::filesystem::path path = std::filesystem::absolute(configured, error);
-  if (::access(path.c_str(), X_OK) != 0) {
-    return usage_error("evaluation.worker: {} is not there or not executable", path.string());
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  std::string wrong;
+  if (!std::filesystem::exists(status)) {
+    wrong = error ? error.message() : "not there";
+  } else if (!std::filesystem::is_regular_file(status)) {
+    wrong = "no program";
+  } else if (::access(path.c_str(), X_OK) != 0) {
+    wrong = "not executable";
+  }
+  if (!wrong.empty()) {
+    return usage_error("evaluation.worker: {}: {}; leave it out for this build's keisei-worker",
+                       path.string(), wrong);
   }
   return path;
 }

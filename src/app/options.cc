@@ -13,6 +13,12 @@
 #include "base/units.h"
 
 namespace keisei::app {
+
+std::string origin_of(const Options& options, std::string_view key) {
+  const auto found = options.origins.find(key);
+  return found == options.origins.end() ? "default" : found->second;
+}
+
 namespace {
 
 constexpr std::string_view kPrefix = "KEISEI_";
@@ -241,11 +247,6 @@ Result<void> apply_toml(Options& options, std::string_view toml, std::string_vie
 }
 
 // --- values that must fit each other -----------------------------------------------------------
-
-std::string origin_of(const Options& options, std::string_view key) {
-  const auto found = options.origins.find(key);
-  return found == options.origins.end() ? "default" : found->second;
-}
 
 Result<void> check_together(const Options& options) {
   const TrainingOptions& training = options.training;

@@ -112,6 +112,8 @@ struct Options {
   /// «FILE:LINE:COLUMN». A key that is not here has its default.
   std::map<std::string, std::string, std::less<>> origins;
 };
+/// Of a key, as there; or «default».
+[[nodiscard]] std::string origin_of(const Options& options, std::string_view key);
 
 /// A value of one key; monostate is «not set».
 using OptionValue =

@@ -139,6 +139,17 @@ std::string cgroup_remedy(const HostFacts& facts) {
 
 bool in_cgroup(const HostFacts& facts) { return is_inside(facts, "cgroup"); }
 
+/// Who may not ask what a mapping holds sees the pages that are in page tables, and no others.
+std::string sampled_memory(const HostFacts& facts) {
+  std::string text = "sampled every 2 to 20 ms, killed when above; may overshoot by some MB";
+  if (!line_of(facts.tier.not_enforced, "memory: without a cgroup").empty()) {
+    text +=
+        "; shared memory in no page table is held to the host's growth of a worker, and not at all "
+        "of a command";
+  }
+  return text;
+}
+
 void add_resources(Table& table, const HostFacts& facts) {
   const bool cgroup = in_cgroup(facts);
   table.tried("cgroup v2", cgroup, enforced(line_of(facts.tier.enforced, "cgroup")),
@@ -148,8 +159,7 @@ void add_resources(Table& table, const HostFacts& facts) {
               enforced(fmt::format("RLIMIT_DATA ({}): no overshoot", size_text(data))),
               absent("RLIMIT_DATA was not set"));
   table.tried("memory, the tree", cgroup, enforced("memory.max: no overshoot"),
-              measured("sampled every 2 to 20 ms, killed when above; may overshoot by some MB",
-                       cgroup_remedy(facts)));
+              measured(sampled_memory(facts), cgroup_remedy(facts)));
   table.tried(
       "process limit", facts.threads_refused.has_value(),
       enforced(facts.threads_refused.value_or("") + (cgroup ? "" : "; what is between is sampled")),

@@ -90,6 +90,9 @@ TEST(Doctor, WithoutACgroupTheTreesMemoryIsMeasuredOnly) {
   EXPECT_EQ(row(facts, "cgroup v2").standing, Standing::Absent);
   EXPECT_THAT(row(facts, "cgroup v2").remedy, HasSubstr("Delegate=yes"));
   EXPECT_EQ(row(facts, "memory, the tree").standing, Standing::MeasuredOnly);
+  EXPECT_THAT(row(facts, "memory, the tree").why, testing::Not(HasSubstr("of a command")));
+  facts.tier.not_enforced = {"memory: without a cgroup, shared memory that is mapped"};
+  EXPECT_THAT(row(facts, "memory, the tree").why, HasSubstr("not at all of a command"));
   facts.cgroup_mounted = false;
   EXPECT_THAT(row(facts, "cgroup v2").remedy, HasSubstr("unified_cgroup_hierarchy"));
 }
