@@ -26,10 +26,12 @@
 #include "guard/performance_manager.h"
 #include "os/child.h"
 #include "os/program.h"
+#include "quantile.h"
 
 namespace {
 
 using namespace keisei;
+using bench::quantile;
 using namespace std::chrono_literals;
 
 constexpr auto kTimeout = 1500ms;  // enough to touch 500 MB beside the trainer
@@ -80,11 +82,6 @@ guard::GuardRecord run_once(const std::string& holder, const Case& what) {
                         boost::asio::detached);
   loop.run();
   return record;
-}
-
-double quantile(std::vector<double> values, double q) {
-  std::ranges::sort(values);
-  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
 }
 
 void measure(const std::string& holder, const Case& what, int runs) {

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/clock.h"
+#include "quantile.h"
 #include "watched_runs.h"
 
 namespace {

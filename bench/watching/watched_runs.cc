@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -80,9 +79,8 @@ Counter& counter() {
   if (how == "memfd") {
     touch_memfd();
   }
-  KEISEI_CHECK(how == "children", "no such victim");
-  if (fork() == 0) {
-    touch_mapped(MAP_PRIVATE);
+  KEISEI_CHECK(how == "children" || how == "hundred", "no such victim");
+  for (int others = how == "children" ? 1 : 99; others > 0 && fork() != 0; --others) {
   }
   touch_mapped(MAP_PRIVATE);
 }
@@ -127,11 +125,6 @@ std::vector<guard::GuardedRun> run_all(std::vector<guard::GuardedCommand> comman
   }
   loop.run();
   return results;
-}
-
-double quantile(std::vector<double> values, double q) {
-  std::ranges::sort(values);
-  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
 }
 
 }  // namespace keisei::bench

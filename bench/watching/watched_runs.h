@@ -8,7 +8,8 @@
 namespace keisei::bench {
 
 /// What `main` of each bench does first: where the arguments ask for a victim («--victim KIND
-/// ...»), be it, for ever. KIND: idle, busy, or touch HOW (malloc, shared, memfd, children).
+/// ...»), be it, for ever. KIND: idle, busy, or touch HOW (malloc, shared, memfd, children:
+/// two of them, hundred).
 /// `touch` counts the megabytes that it touched in the shared page at kCounterFd.
 void be_victim_if_asked(int argc, char** argv);
 
@@ -20,7 +21,5 @@ inline constexpr int kCounterFd = 9;
 /// Runs all of them at once on one loop, the production road, and gives their ends.
 [[nodiscard]] std::vector<guard::GuardedRun> run_all(std::vector<guard::GuardedCommand> commands,
                                                      const guard::EvaluationLimits& limits);
-
-[[nodiscard]] double quantile(std::vector<double> values, double q);
 
 }  // namespace keisei::bench
