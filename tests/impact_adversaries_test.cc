@@ -1,13 +1,16 @@
 // The adversaries against the training's time (docs/safeguards.md: 16, 17, 18 and the impact half
 // of 1 and 2), down the production road beside a training that uses every core. A quarter of it may
 // be lost here, so that seconds show what takes minutes at 5 %.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <functional>
 #include <thread>
 
 #include "busy_trainer.h"
@@ -38,7 +41,12 @@ class BesideTraining : public testing::Test {
   };
 
   void ask_for(const Row& row, std::chrono::nanoseconds length, const os::GpuSources& gpu = {}) {
-    governor_.watch(trainer_.reader());
+    ask_beside(trainer_.reader(), row, length, gpu);
+  }
+  /// The same beside whoever ticks that clock.
+  void ask_beside(telemetry::StepClockReader clock, const Row& row, std::chrono::nanoseconds length,
+                  const os::GpuSources& gpu = {}) {
+    governor_.watch(std::move(clock));
     guard::EvaluationPerformanceManager manager(
         loop_.get_executor(), {.max_concurrent = 1, .timeout = 4s, .memory = megabytes(200)}, {},
         runs_.slots(), {.pressure = {}, .gpu = gpu, .training = &governor_});
@@ -71,7 +79,7 @@ class BesideTraining : public testing::Test {
       if (record.latency_ms > 0) {
         EXPECT_THAT(record.tier.enforced, testing::Contains(testing::HasSubstr("training impact")));
       }
-      EXPECT_EQ(record.impact.has_value(), record.latency_ms > 0);
+      EXPECT_TRUE(record.impact);  // also of who was never started
       EXPECT_THAT(record.outcome,
                   testing::AnyOf(Outcome::TimedOut, Outcome::Cancelled, Outcome::PolicyViolation))
           << record.cause;
@@ -81,6 +89,7 @@ class BesideTraining : public testing::Test {
   GuardedRuns runs_;
   BusyTrainer trainer_{static_cast<int>(std::thread::hardware_concurrency())};
   std::vector<FrameRecord> frames_;
+  std::function<void(const FrameRecord&)> told_ = [](const FrameRecord&) {};
   std::vector<guard::GuardRecord> records_;
   guard::ImpactEstimate estimate_;
 
@@ -98,6 +107,7 @@ class BesideTraining : public testing::Test {
   asio::io_context loop_{1};
   guard::TrainingGovernor governor_{
       loop_.get_executor(), {.limit = kLimit, .seed = 11, .on_frame = [this](FrameRecord frame) {
+                               told_(frame);
                                frames_.push_back(std::move(frame));
                              }}};
   guard::RunControl control_;
@@ -164,6 +174,80 @@ TEST_F(BesideTraining, WhatTheProbeOfGpusUsesIsCharged) {
   ask_for({.adversary = "spin"}, 6s, gpu.sources("spin_init"));
   EXPECT_GT(estimate_.watching_s, 0.5)
       << to_text(guard::ImpactCertificate{.limit = kLimit, .impact = estimate_});
+}
+
+/// Ticks without doing anything, and from some time on writes snapshots for evaluations only.
+class SnapshotWriter {
+ public:
+  SnapshotWriter()
+      : clock_(telemetry::StepClockWriter::create().value()),
+        ticking_([this](const std::stop_token& end) { tick(end); }) {}
+
+  void write_snapshots() { snapshots_ = true; }
+  [[nodiscard]] telemetry::StepClockReader reader() const {
+    return telemetry::StepClockReader::attach(UniqueFd(fcntl(clock_.fd(), F_DUPFD_CLOEXEC, 0)))
+        .value();
+  }
+
+ private:
+  void tick(const std::stop_token& end) {
+    for (std::uint64_t units = 0; !end.stop_requested();) {
+      const bool writes = snapshots_;
+      units += writes ? 0 : 1;
+      clock_.tick(writes ? telemetry::Phase::EvaluationSnapshot : telemetry::Phase::Update, units);
+      std::this_thread::sleep_for(4ms);
+    }
+  }
+
+  telemetry::StepClockWriter clock_;
+  std::atomic<bool> snapshots_ = false;
+  std::jthread ticking_;  // last: it uses the others
+};
+
+TEST_F(BesideTraining, AnEvaluationWhoseSnapshotsCostMoreThanTheLimitIsEndedAsImpactExceeded) {
+  SnapshotWriter training;
+  told_ = [&training](const FrameRecord& frame) {
+    if (frame.setting == guard::setting::kOn && frame.running) {
+      training.write_snapshots();
+    }
+  };
+  ask_beside(training.reader(), {.adversary = "spin"}, 8s);
+  const auto ended =
+      std::ranges::find(records_, Outcome::ImpactExceeded, &guard::GuardRecord::outcome);
+  ASSERT_NE(ended, records_.end())
+      << to_text(guard::ImpactCertificate{.limit = kLimit, .impact = estimate_});
+  EXPECT_THAT(ended->cause, testing::HasSubstr("of the training was lost"));
+  EXPECT_EQ(ended->sla.training_impact_percent.verdict, guard::Verdict::Violated);
+  EXPECT_EQ(estimate_.verdict, guard::ImpactVerdict::Exceeded);
+  EXPECT_THAT(runs_.survivors(), testing::IsEmpty());
+}
+
+/// More is owed for snapshots than a thousandth of ten minutes.
+TEST_F(BesideTraining, WhatTenMinutesCannotEarnIsRejectedAtOnce) {
+  SnapshotWriter training;
+  training.write_snapshots();
+  asio::io_context loop(1);
+  guard::TrainingGovernor governor(loop.get_executor(), {.limit = 0.001, .seed = 11});
+  guard::EvaluationPerformanceManager manager(loop.get_executor(), {}, {}, runs_.slots(),
+                                              {.pressure = {}, .gpu = {}, .training = &governor});
+  governor.watch(training.reader());
+  loop.run_for(3s);
+  guard::RunControl control;
+  guard::GuardRecord record;
+  asio::co_spawn(loop, manager.run_evaluation_with_safeguards(runs_.adversary("spin"), control),
+                 [&](const std::exception_ptr& thrown, const guard::GuardedRun& run) {
+                   EXPECT_FALSE(thrown);
+                   record = run.record;
+                   governor.stop();
+                 });
+  loop.restart();
+  loop.run_for(10s);
+  EXPECT_EQ(record.outcome, Outcome::Rejected) << record.cause;
+  EXPECT_THAT(record.cause, testing::HasSubstr("not earned within"));
+  EXPECT_LT(record.queue_ms, 5000);
+  ASSERT_EQ(record.degradation.size(), 1U);
+  EXPECT_EQ(record.degradation.front().level, guard::ServiceLevel::Rejected);
+  EXPECT_TRUE(record.impact);
 }
 
 TEST_F(BesideTraining, ARunWithoutEnforcementIsChargedAndProvesNothing) {

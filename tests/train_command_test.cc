@@ -158,6 +158,9 @@ TEST_F(Train, ItsCertificateIsMadeAgainFromTheFramesAndItsHoldOutsFromTheSeed) {
   const auto [lower, says] = report_with("lost_s_upper", -1.0);
   EXPECT_EQ(lower, 3);
   EXPECT_THAT(says, HasSubstr("does NOT agree"));
+  const auto [earlier, names] = report_with("supervision", 1);
+  EXPECT_EQ(earlier, 3);
+  EXPECT_THAT(names, HasSubstr("impact.json is of supervision 1, and the last frames"));
   const auto [seedless, complains] = report_with("seed", nullptr);
   EXPECT_EQ(seedless, 3);
   EXPECT_THAT(complains, HasSubstr("it has no seed"));

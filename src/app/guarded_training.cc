@@ -220,6 +220,13 @@ void GuardedTraining::say_what_it_waits_for() {
                   named(turn_->holder().value_or(0)), named(source_.pid)));
 }
 
+void GuardedTraining::say_why_it_is_put_off() {
+  if (governor_ && !governor_->deferral().empty() && options_.say &&
+      !std::exchange(said_put_off_, true)) {
+    options_.say("waiting: " + governor_->deferral());
+  }
+}
+
 void GuardedTraining::begin() {
   if (!source_.process) {
     governor_->watch_without_progress({}, source_.unknown);
@@ -271,6 +278,7 @@ void GuardedTraining::look() {
     control_.cancel(guard::Outcome::TrainerLost, lost);
     return stop();
   }
+  say_why_it_is_put_off();
   look_later();
 }
 

@@ -65,6 +65,7 @@ class GuardedTraining {
   /// Whether the wait for it is over.
   [[nodiscard]] bool turn_is_over();
   void say_what_it_waits_for();
+  void say_why_it_is_put_off();
   void begin();
   void look();
   void look_later();
@@ -78,7 +79,8 @@ class GuardedTraining {
   boost::asio::steady_timer turn_timer_;
   std::optional<guard::TrainingGovernor> governor_;
   std::optional<guard::TrainingTurn> turn_;  // with the governor
-  bool said_ = false;
+  bool said_ = false;                        // for whom it waits
+  bool said_put_off_ = false;                // for what the training has to earn first
   bool stopped_ = false;
 };
 

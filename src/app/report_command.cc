@@ -36,6 +36,13 @@ Result<report::Format> parse_format(std::string_view text) {
   return usage_error("--format {}: use text, md or json", text);
 }
 
+/// Whose certificate it is, where that is not `last`.
+std::optional<std::int64_t> supervision_of_another(std::string_view written,
+                                                   const guard::ImpactCertificate& last) {
+  const std::optional<std::int64_t> supervision = guard::parse_supervision(written);
+  return supervision && *supervision != last.supervision ? supervision : std::nullopt;
+}
+
 /// Makes the certificate of each supervision again, from its raw frames, and holds the last one
 /// against impact.json: its numbers, and whether its hold-outs are those of its seed.
 Result<int> report_impact(const ReportArguments& arguments, const store::RunStore& store,
@@ -54,7 +61,9 @@ Result<int> report_impact(const ReportArguments& arguments, const store::RunStor
   const Result<std::uint64_t> seed =
       written ? guard::parse_seed(*written) : tl::unexpected(written.error());
   guard::ImpactCertificate& last = certificates.back();
-  last.seed = seed ? std::optional(*seed) : std::nullopt;
+  const std::optional<std::int64_t> other =
+      written ? supervision_of_another(*written, last) : std::nullopt;
+  last.seed = seed && !other ? std::optional(*seed) : std::nullopt;
   last.tier = evaluation ? evaluation->tier : "";
   for (const guard::ImpactCertificate& certificate : certificates) {
     fmt::print("{}", format == report::Format::Json ? to_json(certificate) : to_text(certificate));
@@ -62,6 +71,14 @@ Result<int> report_impact(const ReportArguments& arguments, const store::RunStor
   if (!written) {
     fmt::print(stderr, "keisei report: {}; it was made from the frames alone\n",
                written.error().message);
+    return kAnswerIsNo;
+  }
+  if (other) {
+    fmt::print(
+        stderr,
+        "keisei report: impact.json is of supervision {}, and the last frames in run.db are of {}, "
+        "which has not ended yet, or failed or was killed before it wrote its own\n",
+        *other, last.supervision);
     return kAnswerIsNo;
   }
   if (!seed) {

@@ -128,7 +128,8 @@ class Supervisor {
                                                    : fail("the learner has no step clock");
     if (!attached) {
       lose_clock(attached.error());
-      governor_->watch_without_progress(hello.record.pid);
+      governor_->watch_without_progress(
+          hello.record.pid, "the learner's progress cannot be read: " + attached.error().message);
     }
   }
   /// What this training may lose is spent here: no `keisei guard --training` spends it as well.

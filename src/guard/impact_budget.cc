@@ -3,8 +3,7 @@
 namespace keisei::guard {
 namespace {
 
-constexpr double kSteady = 0.8;  // share of the limit that is always earned
-constexpr double kFirst = 0.2;   // the rest, until it has come to kCapacity
+constexpr double kFirst = 0.2;  // of the limit, beside kSteady, until it has come to kCapacity
 
 }  // namespace
 

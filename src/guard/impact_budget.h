@@ -15,6 +15,7 @@ namespace keisei::guard {
 /// may fall when more is known: then its excess comes back. Pure.
 class ImpactBudget {
  public:
+  static constexpr double kSteady = 0.8;  ///< share of the limit that is always earned
   static constexpr double kCapacity = 3;  // seconds; of a training with long steps more
 
   /// `limit`: the share that may be lost, within (0, 1].

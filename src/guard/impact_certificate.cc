@@ -138,15 +138,24 @@ Result<std::uint64_t> parse_seed(std::string_view json) {
   return seed->get<std::uint64_t>();
 }
 
+std::optional<std::int64_t> parse_supervision(std::string_view json) {
+  const Json parsed = Json::parse(json, nullptr, false);
+  const auto supervision = parsed.is_object() ? parsed.find("supervision") : parsed.end();
+  return supervision != parsed.end() && supervision->is_number_integer()
+             ? std::optional(supervision->get<std::int64_t>())
+             : std::nullopt;
+}
+
 std::string to_text(const ImpactCertificate& certificate) {
   const ImpactEstimate& impact = certificate.impact;
   std::string text = fmt::format(
       "training impact: {} (limit {}, each bound 95 % at every look)\n"
       "  of all training   {}   {:.0f} s watched\n"
-      "  while they run    {}   {:.1f} s, {} blocks with {} frames\n",
+      "  while they run    {}   {:.1f} s, {} blocks with {} frames{}\n",
       to_string(impact.verdict), percent(certificate.limit), share_text(impact.amortised),
       impact.training_s, share_text(impact.while_running), impact.running_s, impact.blocks,
-      impact.frames);
+      impact.frames,
+      impact.log_ratio ? fmt::format("; mean ln(on/off) {:.4f}", *impact.log_ratio) : "");
   if (!impact.reason.empty()) {
     text += fmt::format("  why               {}\n", impact.reason);
   }

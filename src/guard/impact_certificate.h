@@ -37,6 +37,9 @@ struct ImpactCertificate {
 /// The seed in such a JSON object. Fails on what has none.
 [[nodiscard]] Result<std::uint64_t> parse_seed(std::string_view json);
 
+/// Whose certificate such a JSON object is; nothing where it does not tell.
+[[nodiscard]] std::optional<std::int64_t> parse_supervision(std::string_view json);
+
 /// For people: a paragraph of lines.
 [[nodiscard]] std::string to_text(const ImpactCertificate& certificate);
 

@@ -26,15 +26,16 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// What a run may wait for until the training has earned it.
-constexpr std::chrono::minutes kLongestSaving(10);
-
 GuardedRun refused(const RunContext& context, Ending ending) {
   GuardRecord record;
   record.outcome = ending.outcome;
   record.cause = std::move(ending.cause);
   record.queue_ms = milliseconds(context.queued);
-  record.sla = context.sla.judge({});
+  PerformanceMetrics none;
+  if (context.governor != nullptr && context.governor->has_watched()) {
+    none.impact = record.impact = context.governor->estimate();
+  }
+  record.sla = context.sla.judge(none);
   record.profile = context.command.profile;
   record.limits = context.limits;
   record.enforcement = context.command.enforcement == Enforcement::Enabled;
@@ -138,7 +139,7 @@ class EvaluationPerformanceManager::Impl {
         PressureVerdict training = training_->service();
         if (training.level > verdict.level) {
           verdict = std::move(training);
-          longest = std::max<std::chrono::nanoseconds>(longest, kLongestSaving);
+          longest = std::max<std::chrono::nanoseconds>(longest, TrainingGovernor::kLongestSaving);
           ask_again = training_->ask_again();
         }
       }

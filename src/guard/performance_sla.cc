@@ -92,6 +92,12 @@ SlaReport EvaluationPerformanceSLA::judge(const PerformanceMetrics& metrics,
   if (outcome == Outcome::OverMemory) {
     report.memory_overhead_mb.verdict = Verdict::Violated;
   }
+  if (outcome == Outcome::ImpactExceeded && metrics.impact) {
+    // It was above the limit when that ended the run; in the seconds since then time has passed.
+    MetricVerdict& impact = report.training_impact_percent;
+    impact.value = impact.value.value_or(100 * metrics.impact->amortised.lower);
+    impact.verdict = Verdict::Violated;
+  }
   return report;
 }
 

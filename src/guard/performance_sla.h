@@ -44,7 +44,7 @@ struct EvaluationPerformanceSLA {
   [[nodiscard]] SlaReport judge(const PerformanceMetrics& metrics) const;
   /// The same of a run that ended as `outcome`. Where it did not come to its end, its time so far
   /// is no latency (NotMeasured) unless that is beyond the limit already. A run that was ended for
-  /// its memory violates the memory limit, whatever was measured.
+  /// its memory, or for what it cost the training, violates that limit, whatever was measured.
   [[nodiscard]] SlaReport judge(const PerformanceMetrics& metrics, Outcome outcome) const;
 };
 

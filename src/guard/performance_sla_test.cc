@@ -179,6 +179,19 @@ TEST(EvaluationPerformanceSLA, RefusesLimitsThatMeanNothing) {
   EXPECT_THAT(above.error().message, testing::HasSubstr("gpu_utilization_percent"));
 }
 
+TEST(PerformanceSla, WhatARunWasEndedForIsViolatedWhateverWasMeasuredSince) {
+  PerformanceMetrics metrics;
+  metrics.impact = ImpactEstimate{};
+  metrics.impact->verdict = ImpactVerdict::Unproven;
+  metrics.impact->amortised = {.estimate = 0.06, .lower = 0.0499, .upper = 0.08};
+  const EvaluationPerformanceSLA sla;
+  EXPECT_EQ(sla.judge(metrics, Outcome::Finished).training_impact_percent.verdict,
+            Verdict::NotMeasured);
+  const MetricVerdict impact = sla.judge(metrics, Outcome::ImpactExceeded).training_impact_percent;
+  EXPECT_EQ(impact.verdict, Verdict::Violated);
+  EXPECT_DOUBLE_EQ(impact.value.value(), 4.99);
+}
+
 TEST(EnforceResourceLimits, GoesOnAtTheLimits) {
   EXPECT_FALSE(enforce_resource_limits(sample(megabytes(500), 64), {.processes = 64}, 299s));
 }

@@ -175,6 +175,15 @@ TEST(DegradationTrail, IsRejectedWithTheCauseWhenTheDeferralLastsTooLong) {
   EXPECT_EQ(trail.level(), ServiceLevel::Rejected);
 }
 
+TEST(DegradationTrail, IsRejectedAtOnceWhereWaitingWouldBeInVain) {
+  DegradationTrail trail;
+  const GateAnswer answer = trail.take({ServiceLevel::Rejected, "in vain"}, 60s, MonotonicTime(1s));
+  EXPECT_EQ(answer.go, Go::Never);
+  EXPECT_EQ(answer.cause, "in vain");
+  ASSERT_EQ(trail.steps(MonotonicTime(1s)).size(), 1U);
+  EXPECT_EQ(trail.steps(MonotonicTime(1s)).front().level, ServiceLevel::Rejected);
+}
+
 TEST(DegradationTrail, TimeInTheQueueIsNoDeferral) {
   DegradationTrail trail;
   EXPECT_EQ(trail.take({ServiceLevel::Deferred, "memory"}, 60s, MonotonicTime(1s)).go, Go::Later);

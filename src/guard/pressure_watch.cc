@@ -47,6 +47,9 @@ GateAnswer DegradationTrail::take(const PressureVerdict& verdict,
     deferred_since_.reset();
     return {};
   }
+  if (verdict.level == ServiceLevel::Rejected) {
+    return {Go::Never, verdict.cause};
+  }
   if (asked_ && now - *asked_ > kUnasked) {
     deferred_since_.reset();  // it stood in the queue, and nobody looked whether the pressure lasts
   }

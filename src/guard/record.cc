@@ -124,7 +124,7 @@ std::string_view to_string(Profile profile) {
 }
 
 std::string to_json(const GuardRecord& record) {
-  const Json json = {
+  Json json = {
       {"outcome", to_string(record.outcome)},
       {"cause", record.cause},
       {"exit",
@@ -151,6 +151,9 @@ std::string to_json(const GuardRecord& record) {
       {"limits", limits_json(record.limits)},
       {"degradation", degradation_json(record.degradation)},
       {"enforcement", record.enforcement}};
+  if (record.certificate) {
+    json["impact_certificate"] = Json::parse(to_json(*record.certificate));
+  }
   // Text that came from a command may not be UTF-8.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

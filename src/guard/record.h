@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "guard/gpu_account.h"
+#include "guard/impact_certificate.h"
 #include "guard/limits.h"
 #include "guard/outcome.h"
 #include "guard/performance_sla.h"
@@ -64,8 +65,11 @@ struct GuardRecord {
       std::nullopt;  ///< from the decision to kill until the whole tree was gone
   std::optional<GpuRecord> gpu = std::nullopt;
   std::optional<CgroupRecord> cgroup = std::nullopt;  ///< nothing: not used
-  /// Over all evaluations of its supervisor, up to its end; nothing: no training is watched.
+  /// Over all evaluations of its supervisor, up to its end or until it was refused; nothing: no
+  /// training is watched.
   std::optional<ImpactEstimate> impact = std::nullopt;
+  /// Of a supervision that ends with this run: also its seed and what its controls say.
+  std::optional<ImpactCertificate> certificate = std::nullopt;
   SlaReport sla;
   Profile profile = Profile::Worker;
   Tier tier;

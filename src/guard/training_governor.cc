@@ -11,6 +11,7 @@
 #include <array>
 #include <utility>
 
+#include "base/units.h"
 #include "os/procfs.h"
 
 namespace keisei::guard {
@@ -99,6 +100,11 @@ void TrainingGovernor::watch_without_progress(std::optional<pid_t> trainer, std:
   clock_.reset();
   unproven_because_ = std::move(why);
   begin_watching(trainer);
+}
+
+void TrainingGovernor::lose_clock() {
+  clock_.reset();
+  unproven_because_ = "the training's progress cannot be read any more";
 }
 
 void TrainingGovernor::release() {
@@ -194,7 +200,21 @@ void TrainingGovernor::make_ready(MonotonicTime now) {
   }
 }
 
+/// Only where nothing is at work that may turn out to have cost less, and at the pace at which the
+/// first credit comes.
+bool TrainingGovernor::is_beyond_earning() const {
+  const double soonest =
+      ImpactBudget::kSteady * controller_.seconds_until(kFewerGames * needed_credit());
+  return trees_.empty() && starting_ == 0 && soonest > seconds(kLongestSaving);
+}
+
 PressureVerdict TrainingGovernor::service() {
+  PressureVerdict verdict = service_now();
+  deferral_ = verdict.level < ServiceLevel::Deferred ? "" : verdict.cause;
+  return verdict;
+}
+
+PressureVerdict TrainingGovernor::service_now() {
   if (released_ || !watching_) {
     return {};
   }
@@ -206,6 +226,10 @@ PressureVerdict TrainingGovernor::service() {
   const std::string saved = fmt::format(
       "training impact: {:.2f} s of training may still be lost, an evaluation may take {:.2f} s",
       controller_.credit(), needed_credit());
+  if (!ready_ && is_beyond_earning()) {
+    return {ServiceLevel::Rejected, fmt::format("{} of it, and that is not earned within {}", saved,
+                                                keisei::to_string(kLongestSaving))};
+  }
   if (!ready_) {
     return {ServiceLevel::Deferred, saved + " of it"};
   }
@@ -372,9 +396,21 @@ void TrainingGovernor::schedule(MonotonicTime at) {
 ImpactEstimate TrainingGovernor::estimate() const {
   ImpactEstimate estimate = controller_.estimate(MonotonicClock::now());
   if (!unproven_because_.empty() && estimate.verdict == ImpactVerdict::Unproven) {
-    estimate.reason = unproven_because_;
+    estimate.reason = fmt::format("{}; {}", unproven_because_, estimate.reason);
   }
   return estimate;
+}
+
+bool TrainingGovernor::has_watched() const {
+  const ImpactEstimate seen = controller_.impact().estimate();
+  return seen.training_s > 0 || !seen.discarded.empty();
+}
+
+ImpactCertificate TrainingGovernor::certificate() const {
+  return {.supervision = options_.supervision,
+          .limit = options_.limit,
+          .seed = options_.seed,
+          .impact = estimate()};
 }
 
 }  // namespace keisei::guard

@@ -18,6 +18,7 @@
 #include "base/unique_fd.h"
 #include "guard/calibrated_load.h"
 #include "guard/classify.h"
+#include "guard/impact_certificate.h"
 #include "guard/impact_controller.h"
 #include "guard/pressure.h"
 #include "guard/trainer_family.h"
@@ -75,7 +76,7 @@ class TrainingGovernor {
   /// that every estimate gets): evaluations get what the time alone covers.
   void watch_without_progress(std::optional<pid_t> trainer, std::string why = {});
   /// It cannot be read: evaluations get what the time alone covers.
-  void lose_clock() { clock_.reset(); }
+  void lose_clock();
   /// The training has ended: there is nothing to protect any more, and evaluations run freely.
   void release();
   /// No more looks; what runs goes on as it is.
@@ -155,7 +156,10 @@ class TrainingGovernor {
     }
   };
 
-  /// Whether one may start now, and as what; Deferred with the reason otherwise. One starts when
+  /// What a run may wait for at most until the training has earned it.
+  static constexpr std::chrono::minutes kLongestSaving{10};
+  /// Whether one may start now, and as what; Deferred with the reason otherwise, or Rejected where
+  /// more is owed than can be earned in that time. One starts when
   /// the credit covers what it may cost, one after the other, so that it need not stand still
   /// half-way. Asked by whoever has all else that it needs.
   [[nodiscard]] PressureVerdict service();
@@ -163,9 +167,15 @@ class TrainingGovernor {
   [[nodiscard]] std::chrono::nanoseconds ask_again() const;
   /// It starts.
   void note_admitted();
+  /// Why the last one that asked was put off; empty where it was not.
+  [[nodiscard]] const std::string& deferral() const { return deferral_; }
 
   /// Up to now.
   [[nodiscard]] ImpactEstimate estimate() const;
+  /// Whether it has seen anything of a training yet.
+  [[nodiscard]] bool has_watched() const;
+  /// What it can claim when it has stopped, with its seed, and without a tier.
+  [[nodiscard]] ImpactCertificate certificate() const;
   [[nodiscard]] const ImpactController& controller() const { return controller_; }
   /// CPU seconds of its looks: reading progress and clocks, deciding, stopping and continuing.
   [[nodiscard]] double cpu_seconds() const { return looks_cpu_; }
@@ -186,6 +196,8 @@ class TrainingGovernor {
   void begin_watching(std::optional<pid_t> trainer);
   void make_ready(MonotonicTime now);
   [[nodiscard]] double needed_credit() const;
+  [[nodiscard]] bool is_beyond_earning() const;
+  [[nodiscard]] PressureVerdict service_now();
   [[nodiscard]] ServiceLevel affordable_level() const;
   void look();
   void look_soon();
@@ -222,6 +234,7 @@ class TrainingGovernor {
   MonotonicTime busy_until_;  // with what an evaluation has left to do
   bool was_at_work_ = false;
   std::string unproven_because_;
+  std::string deferral_;
   bool watching_ = false;
   bool released_ = false;
   bool looking_ = false;

@@ -22,6 +22,7 @@ constexpr double kCapWhereIdle = 3;     // the same where next to nothing is los
 constexpr double kNextToNothing = 0.5;  // of the limit
 constexpr double kLargestCap = 0.5;
 constexpr double kLargestGain = 0.5;    // of an on-frame: what is faster is not believed
+constexpr double kFastest = 3;          // of the reference: beyond it nothing is believed
 constexpr double kLeastBusy = 0.5;      // share of a frame in which training was not idle
 constexpr double kContradiction = 0.2;  // share of its CPU time that nobody loses unnoticed
 constexpr double kTellingCpus = 0.2;    // that a trainer uses at least, for that share to tell
@@ -94,6 +95,9 @@ TrainingImpact::Judged TrainingImpact::judge(const FrameRecord& frame) const {
     judged.discarded = "training was idle";
   } else if (!judged.rate && has_reference()) {
     judged.discarded = "no reference for its phase yet";
+  } else if (frame.running && judged.rate && *judged.rate > kFastest) {
+    judged.discarded = discard::kTooFast;
+    judged.rate.reset();  // so that it counts as lost
   }
   return judged;
 }
@@ -127,6 +131,7 @@ void TrainingImpact::add(const FrameRecord& frame) {
   if (!judged.discarded.empty()) {
     ++discarded_[judged.discarded];
   }
+  disbelieved_s_ += judged.discarded == discard::kTooFast ? length_s(frame) : 0;
   const bool counts = judged.rate && judged.discarded.empty();
   const bool in_block = counts && frame.block != 0 && frame.setting == setting::kOn;
   if (frame.control == control::kLoad) {
@@ -323,8 +328,9 @@ void TrainingImpact::conclude(ImpactEstimate& all) const {
     all.reason = fmt::format("the training has reported no progress in {:.0f} of {:.0f} s",
                              silent_s_, watched);
     if (disbelieved_s_ > 0) {
-      all.reason +=
-          fmt::format(", and in {:.0f} s such that went back or does not add up", disbelieved_s_);
+      all.reason += fmt::format(
+          ", and in {:.0f} s such that went back, does not add up or is faster than possible",
+          disbelieved_s_);
     }
   } else if (all.amortised.lower >= options_.limit) {
     all.verdict = ImpactVerdict::Exceeded;
@@ -336,6 +342,12 @@ void TrainingImpact::conclude(ImpactEstimate& all) const {
         "time, and it reports {:.0f} % of loss",
         all.positive_control.load_cpus, 100 * *all.positive_control.trainer_cpu_loss,
         100 * all.positive_control.loss.estimate);
+  } else if (all.control_blocks >= kTellingBlocks &&
+             (all.negative_control.lower > 0 || all.negative_control.upper < 0)) {
+    all.reason = fmt::format(
+        "its negative control, {} blocks in which nothing ran, lies within [{:.2f}, {:.2f}] % of "
+        "loss: what blocks show is not evaluations' doing alone",
+        all.control_blocks, 100 * all.negative_control.lower, 100 * all.negative_control.upper);
   } else if (all.amortised.upper < options_.limit) {
     all.verdict = ImpactVerdict::Within;
   } else {

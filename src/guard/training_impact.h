@@ -44,8 +44,8 @@
 //
 // Time in which evaluations ran, or went on although they were stopped, and that belongs to no
 // complete block (switches, discarded frames, blocks given up) is charged with the bound of the
-// blocks, or with what was seen if that is more; where nothing could be seen, or progress went back
-// or does not add up, as lost.
+// blocks, or with what was seen if that is more; where nothing could be seen, or progress went
+// back, does not add up or was faster than possible, as lost.
 //
 // A hold-out is slowed down by the supervisor as much as an on-frame is (its looks, the launching
 // of evaluations, the reading of their reports), and by what evaluations still use when they are
@@ -76,6 +76,7 @@ inline constexpr std::string_view kNoProgress = "no progress";
 inline constexpr std::string_view kUnseen = "progress cannot be read, or has not begun";
 inline constexpr std::string_view kWentBack = "progress went back";
 inline constexpr std::string_view kDoesNotAddUp = "progress does not add up";
+inline constexpr std::string_view kTooFast = "progress faster than possible";
 inline constexpr std::string_view kDisturbed = "disturbed by other processes";
 inline constexpr std::string_view kNotStopped = "an evaluation was not stopped";
 }  // namespace discard
@@ -144,7 +145,7 @@ class TrainingImpact {
   [[nodiscard]] BlockPlan plan() const;
   /// Whether enough was seen of a training without evaluations to hold frames against.
   [[nodiscard]] bool has_reference() const { return reference_.known(); }
-  /// Most of its progress went back or does not add up: no reference will come of it.
+  /// Most of its progress went back, does not add up or was faster than possible.
   [[nodiscard]] bool is_disbelieved() const;
   /// The loss of one on-frame as far as the reference tells, for a look before its block is over.
   [[nodiscard]] std::optional<double> loss_of(const telemetry::FrameRecord& frame) const;

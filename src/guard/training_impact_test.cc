@@ -45,11 +45,13 @@ class Frames {
       add(frame(setting::kFree, 1, phase));
     }
   }
-  /// A hold-out and an on-frame.
-  void block(double on_rate, double off_rate = 1) {
+  /// A hold-out and an on-frame; of the negative control nothing runs in that either.
+  void block(double on_rate, double off_rate = 1, std::string_view control = "") {
     ++blocks_;
     for (const bool on : {true, false}) {
       FrameRecord slot = frame(on ? setting::kOn : setting::kOff, on ? on_rate : off_rate);
+      slot.control = std::string(control);
+      slot.running = on && control.empty();
       slot.block = blocks_;
       slot.slot = on ? 1 : 2;
       slot.slots = 2;
@@ -102,6 +104,46 @@ TEST(TrainingImpact, IsWithinWhereNothingIsLostAndExceededWhereMuchIs) {
   EXPECT_THAT(harmful.impact.estimate().reason, HasSubstr("at least"));
 }
 
+TEST(TrainingImpact, IsUnprovenWhereItsNegativeControlShowsALoss) {
+  for (const double on_rate : {0.8, 1.0, 1.2}) {
+    Frames frames;
+    frames.free(40);
+    for (int i = 0; i < 200; ++i) {
+      frames.block(1);
+      frames.block(on_rate, 1, control::kNothing);
+    }
+    const ImpactEstimate estimate = frames.impact.estimate();
+    EXPECT_EQ(estimate.control_blocks, 200);
+    EXPECT_LT(estimate.amortised.upper, 0.05);
+    if (on_rate == 1.0) {
+      EXPECT_EQ(estimate.verdict, ImpactVerdict::Within);
+    } else {
+      EXPECT_EQ(estimate.verdict, ImpactVerdict::Unproven) << on_rate;
+      EXPECT_THAT(estimate.reason, HasSubstr("negative control")) << on_rate;
+    }
+  }
+}
+
+TEST(TrainingImpact, WhoIsFasterThanPossibleIsNotBelieved) {
+  Frames boaster;
+  boaster.free(40);
+  for (int i = 0; i < 50; ++i) {
+    boaster.block(4);
+  }
+  const ImpactEstimate estimate = boaster.impact.estimate();
+  EXPECT_EQ(estimate.discarded.at(std::string(discard::kTooFast)), 50);
+  EXPECT_NEAR(estimate.lost_s_upper, estimate.running_s, 1e-9);
+  EXPECT_NE(estimate.verdict, ImpactVerdict::Within);
+  for (int i = 0; i < 100; ++i) {
+    boaster.add(boaster.frame(setting::kSwitch, 1));
+    boaster.add(boaster.on_slot(1000 + i, 4));
+    boaster.add(boaster.on_slot(2000 + i, 4));
+    boaster.add(boaster.on_slot(3000 + i, 4));
+  }
+  EXPECT_TRUE(boaster.impact.is_disbelieved());
+  EXPECT_THAT(boaster.impact.estimate().reason, HasSubstr("faster than possible"));
+}
+
 TEST(TrainingImpact, KnowsNothingFromFewBlocksButThatNoMoreThanAllIsLost) {
   Frames frames;
   frames.free(1000);
@@ -128,7 +170,7 @@ TEST(TrainingImpact, NeverClipsALossButBelievesNoGain) {
   EXPECT_NEAR(frozen.impact.estimate().while_running.estimate, 1, 1e-9);
   Frames faster;
   faster.free(40);
-  faster.block(10);
+  faster.block(2);
   EXPECT_NEAR(faster.impact.estimate().while_running.estimate, -0.5, 1e-9);
 }
 
