@@ -218,6 +218,54 @@ TEST_F(GuardCommand, PassesEveryByteOfItsInput) {
   EXPECT_EQ(in_shell(keisei + " guard --report - -- sh -c 'exit 6' 2>/dev/full").status.code, 125);
 }
 
+TEST_F(GuardCommand, PassesOnTheDescriptorsThatItWasGiven) {
+  const std::string reads = " /bin/sh -c 'cat <&7; echo written >&8'";
+  const std::string guards = program() + " guard ";
+  const auto with_descriptors = [&](const std::string& command) {
+    const std::string made = (runs_.directory() / "made-by-it").string();
+    Answer answer = finish(start_program(
+        {"/bin/sh", "-c", "echo given | { exec 7<&0 8>" + made + "; " + command + "; }"}));
+    answer.out += read_file(made).value_or("");
+    return answer;
+  };
+  const Answer plain = with_descriptors(guards + "--" + reads);
+  EXPECT_EQ(plain.status.code, 0) << plain.err;
+  EXPECT_EQ(plain.out, "given\nwritten\n");
+  EXPECT_THAT(plain.err, IsEmpty());
+  const Answer strict = with_descriptors(guards + "--strict --" + reads);  // 7 and 8 are closed
+  EXPECT_EQ(strict.status.code, 2);
+  EXPECT_THAT(strict.err, HasSubstr("7: "));
+  EXPECT_THAT(strict.out, IsEmpty());
+}
+
+TEST_F(GuardCommand, KeepsTheDescriptorOfItsRecordToItself) {
+  const std::string made = (runs_.directory() / "made-record").string();
+  const Answer answer =
+      finish(start_program({"/bin/sh", "-c",
+                            "exec 7>" + made + "; exec " + program() +
+                                " guard --report /dev/fd/7 -- /bin/sh -c 'echo forged >&7'"}));
+  EXPECT_EQ(answer.status.code, 2) << answer.err;
+  const auto record = nlohmann::json::parse(read_file(made).value_or(""), nullptr, false);
+  ASSERT_TRUE(record.is_object());
+  EXPECT_EQ(record["outcome"], "Finished");
+  EXPECT_EQ(record["exit"]["code"], 2);
+}
+
+TEST_F(GuardCommand, SaysWhichDescriptorItCannotPassOn) {
+  const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  const UniqueFd err = file("err");
+  const UniqueFd out = file("out");
+  Result<os::Child> child = os::Child::spawn(
+      {.argv = {program(), "guard", "--", "/bin/echo", "on"},
+       .environment = runs_.environment(),
+       .fds = {{null.get(), 0}, {out.get(), 1}, {err.get(), 2}, {null.get(), 205}}});
+  ASSERT_TRUE(child) << child.error().message;
+  const Answer answer = finish(std::move(*child));
+  EXPECT_EQ(answer.status.code, 0);
+  EXPECT_EQ(answer.out, "on\n");
+  EXPECT_THAT(answer.err, HasSubstr("descriptor 205 is not passed on"));
+}
+
 TEST_F(GuardCommand, WithoutATerminalTheCommandHasASessionOfItsOwn) {
   // Field 6 of stat is the session; cut's own name has no space.
   const Answer inside = finish(start_program({"/usr/bin/setsid", "--wait", program(), "guard", "--",

@@ -155,6 +155,12 @@ TEST_F(GuardTraining, ACommandWaitsUntilItIsEarnedThenRunsAndItsRecordHasTheImpa
   EXPECT_LT(impact["bound"].get<double>(), 50) << impact;
   EXPECT_EQ(answer["sla"]["training_impact_percent"]["verdict"], "Met") << answer["sla"];
   EXPECT_EQ(answer["sla"]["training_impact_percent"]["limit"], 50);
+  EXPECT_THAT(guarded.err(), HasSubstr("waiting: training impact: "));
+  const json& certificate = answer["impact_certificate"];
+  EXPECT_EQ(certificate["limit"], 0.5);
+  EXPECT_TRUE(certificate["seed"].is_number_unsigned()) << certificate;
+  EXPECT_GE(certificate["blocks"], impact["blocks"]);
+  EXPECT_TRUE(certificate["negative_control"]["loss"].contains("upper")) << certificate;
 }
 
 TEST_F(GuardTraining, TheCommandEndsWithItsTraining) {
@@ -193,6 +199,7 @@ TEST_F(GuardTraining, AProcessIdAloneTellsThatTheTrainingLivesAndNothingElse) {
   ASSERT_TRUE(status);
   EXPECT_EQ(status->code, 0) << guarded.err();
   EXPECT_EQ(record()["training_impact"]["verdict"], "NotMeasured");
+  EXPECT_FALSE(record().contains("impact_certificate"));
 }
 
 TEST_F(GuardTraining, WithoutProgressTheImpactIsUnprovenAndTheStrictestBudgetHolds) {
@@ -372,6 +379,8 @@ TEST_F(GuardTraining, AProgressFileThatIsCutShortBreaksNothing) {
   ASSERT_TRUE(status);
   EXPECT_EQ(status->code, 0) << guarded.err();
   EXPECT_EQ(record()["training_impact"]["verdict"], "Unproven") << record();
+  EXPECT_THAT(record()["training_impact"]["reason"].get<std::string>(),
+              HasSubstr("cannot be read any more"));
 }
 
 }  // namespace

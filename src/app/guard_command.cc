@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "app/guard_options.h"
 #include "app/guarded_training.h"
@@ -34,13 +35,44 @@ namespace {
 
 namespace asio = boost::asio;
 
-guard::GuardedCommand guarded_command(const GuardOptions& options) {
+/// That stderr takes nothing is no reason to forget how the command ended.
+void say(const std::string& message) {
+  const std::string line = "keisei guard: " + message + "\n";
+  (void)write_all(STDERR_FILENO, std::as_bytes(std::span(line)));
+}
+
+/// Whether the record goes there, as with `--report >(...)`: nobody else is to write to it.
+bool is_for_record(int fd, const std::string& report) {
+  return report == fmt::format("/dev/fd/{}", fd) || report == fmt::format("/proc/self/fd/{}", fd);
+}
+
+/// What the command would have without the guard: a shell's `<(...)`, the jobserver of make.
+void pass_on(const std::vector<int>& descriptors, const std::string& report,
+             guard::GuardedCommand& command) {
+  for (const int fd : descriptors) {
+    if (is_for_record(fd, report)) {
+      continue;
+    }
+    if (fd > guard::kLargestChildFd || command.fds.size() == guard::kMostInheritedFds) {
+      say(fmt::format("descriptor {} is not passed on: up to number {} the first {} above 2 are",
+                      fd, guard::kLargestChildFd, guard::kMostInheritedFds - 3));
+      return;
+    }
+    command.fds.push_back({fd, fd});
+  }
+}
+
+guard::GuardedCommand guarded_command(const GuardOptions& options,
+                                      const std::vector<int>& inherited) {
   guard::GuardedCommand command;
   command.argv = options.command;
   command.environment = os::current_environment();
   command.profile = options.strict ? guard::Profile::Worker : guard::Profile::Command;
   command.fds = {
       {STDIN_FILENO, STDIN_FILENO}, {STDOUT_FILENO, STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
+  if (!options.strict) {
+    pass_on(inherited, options.report, command);
+  }
   command.pressure = guard::PressureResponse::Shortage;
   return command;
 }
@@ -102,12 +134,6 @@ asio::awaitable<void> run_once(Run& run, guard::GuardedCommand command) {
   run.result->record.queue_ms += milliseconds(waited);
 }
 
-/// That stderr takes nothing is no reason to forget how the command ended.
-void say(const std::string& message) {
-  const std::string line = "keisei guard: " + message + "\n";
-  (void)write_all(STDERR_FILENO, std::as_bytes(std::span(line)));
-}
-
 /// Null where the run ended well; a library's exception is ours to report, not to lose.
 struct Completion {
   asio::posix::stream_descriptor& signals;
@@ -127,10 +153,11 @@ struct Answer {
   std::optional<int> cancelled_by;
 };
 
-/// The run's surroundings: the limits, the training, and where there is a terminal, the shell's
-/// job.
+/// The run's surroundings: the limits, what the guard was given, the training, and where there is a
+/// terminal, the shell's job.
 struct Surroundings {
   guard::EvaluationLimits limits;
+  std::vector<int> inherited;  ///< descriptors above 2
   std::optional<double> impact_limit;
   std::optional<TrainingSource> training;
   std::optional<os::Front> front;
@@ -162,7 +189,7 @@ Result<Answer> run_guarded(const GuardOptions& options, Surroundings surrounding
       loop.get_executor(), surroundings.limits, sla, options.slots,
       guard::HostView{
           .pressure = {}, .gpu = {}, .training = training ? training->governor() : nullptr});
-  guard::GuardedCommand command = guarded_command(options);
+  guard::GuardedCommand command = guarded_command(options, surroundings.inherited);
   std::optional<JobControl> job;
   if (surroundings.front) {
     job.emplace(*surroundings.front, std::move(*surroundings.terminal), control);
@@ -184,6 +211,9 @@ Result<Answer> run_guarded(const GuardOptions& options, Surroundings surrounding
   }
   if (error) {
     std::rethrow_exception(error);
+  }
+  if (training && training->governor() != nullptr && training->governor()->has_watched()) {
+    run.result->record.certificate = training->governor()->certificate();
   }
   return Answer{.record = std::move(run.result->record), .cancelled_by = route.cancelled_by};
 }
@@ -236,6 +266,7 @@ Result<guard::EvaluationLimits> checked_limits(const GuardOptions& options) {
 }
 
 Result<int> run_and_record(const GuardOptions& options) {
+  KEISEI_TRY(inherited, os::inherited_descriptors());
   KEISEI_TRY(limits, checked_limits(options));
   KEISEI_TRY(impact_limit, impact_limit_of(options));
   std::optional<TrainingSource> training;
@@ -246,6 +277,7 @@ Result<int> run_and_record(const GuardOptions& options) {
   KEISEI_TRY_VOID(check_slots(options.slots));
   KEISEI_TRY(sink, RecordSink::open(options.report));
   Surroundings surroundings{.limits = limits,
+                            .inherited = std::move(inherited),
                             .impact_limit = impact_limit,
                             .training = std::move(training),
                             .front = {},

@@ -23,11 +23,13 @@
 
 namespace keisei::guard {
 
-/// `fd` of this process becomes `child_fd` of the command (0..199). Not owned.
+/// `fd` of this process becomes `child_fd` of the command. Not owned.
 struct InheritedFd {
   int fd = -1;
-  int child_fd = -1;
+  int child_fd = -1;  ///< 0 to kLargestChildFd
 };
+inline constexpr int kLargestChildFd = 199;
+inline constexpr std::size_t kMostInheritedFds = 24;  ///< with what a worker gets from us
 
 /// Burst: full weight. Slack: only what the training leaves over (SCHED_IDLE, autogroup 19).
 enum class Scheduling { Burst, Slack };

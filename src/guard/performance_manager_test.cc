@@ -44,7 +44,7 @@ TEST(EvaluationPerformanceManager, WithoutFreeDescriptorsARunFailsToStartAndSays
   for (const GuardRecord& record : records) {
     EXPECT_EQ(record.outcome, Outcome::StartFailed) << record.cause;
   }
-  EXPECT_THAT(records.back().cause, testing::HasSubstr("ulimit -n 256"));
+  EXPECT_THAT(records.back().cause, testing::HasSubstr("ulimit -n 272"));
 }
 
 }  // namespace

@@ -6,10 +6,14 @@
 
 #include <algorithm>
 
+#include "os/jail.h"
 #include "os/warning.h"
 
 namespace keisei::guard {
 namespace {
+
+static_assert(kLargestChildFd < os::kHandshakeFd);
+static_assert(kMostInheritedFds <= os::kJailMaxPayload);
 
 struct Pipe {
   UniqueFd read_end;  // nonblocking

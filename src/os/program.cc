@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <system_error>
 
@@ -42,6 +44,26 @@ void open_missing_standard_descriptors() {
   if (opened > STDERR_FILENO) {
     close(opened);
   }
+}
+
+Result<std::vector<int>> inherited_descriptors() {
+  std::error_code error;
+  std::filesystem::directory_iterator entries("/proc/self/fd", error);
+  if (error) {
+    return fail("reading /proc/self/fd: {}; is /proc mounted?", error.message());
+  }
+  std::vector<int> found;
+  for (const auto& entry : entries) {
+    const std::string name = entry.path().filename().string();
+    int fd = -1;
+    std::from_chars(name.data(), name.data() + name.size(), fd);
+    const int flags = fd > STDERR_FILENO ? fcntl(fd, F_GETFD) : -1;
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0) {
+      found.push_back(fd);
+    }
+  }
+  std::ranges::sort(found);
+  return found;
 }
 
 std::vector<std::string> current_environment() {

@@ -18,6 +18,10 @@ namespace keisei::os {
 /// be opened.
 void open_missing_standard_descriptors();
 
+/// The descriptors above 2 that this process was given by whoever started it, ascending: those that
+/// stay open over an exec. All that it opens itself do not. Fails where /proc does not tell.
+[[nodiscard]] Result<std::vector<int>> inherited_descriptors();
+
 /// This process's environment, as NAME=value.
 [[nodiscard]] std::vector<std::string> current_environment();
 

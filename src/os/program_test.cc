@@ -6,6 +6,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace keisei::os {
 namespace {
 
@@ -25,6 +28,18 @@ TEST(Program, OpensTheStandardDescriptorsThatAreMissing) {
   EXPECT_EXIT((close_range(3, ~0U, 0), start_without(0, 1)), testing::ExitedWithCode(0), "");
   EXPECT_EXIT((close_range(3, ~0U, 0), start_without(1, 2)), testing::ExitedWithCode(0), "");
   EXPECT_EXIT((close_range(3, ~0U, 0), start_without(0, 2)), testing::ExitedWithCode(0), "");
+}
+
+TEST(Program, KnowsTheDescriptorsThatItWasGiven) {
+  const std::vector<int> before = inherited_descriptors().value();
+  const int ours = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int given = fcntl(ours, F_DUPFD, 150);
+  std::vector<int> expected = before;
+  expected.push_back(given);
+  std::ranges::sort(expected);
+  EXPECT_EQ(inherited_descriptors().value(), expected);
+  close(ours);
+  close(given);
 }
 
 }  // namespace
