@@ -24,6 +24,7 @@ constexpr double kSteadyShare = 0.8;         // of the limit: what the budget ea
 constexpr double kLongerThanTypical = 1.3;
 constexpr double kStandingMemory = 0.8;  // of the frames in which evaluations are to stand still
 constexpr int kTellingFrames = 5;        // of them
+constexpr std::chrono::seconds kFarTooLate{10};  // for a look: no load of a machine does that
 
 }  // namespace
 
@@ -82,10 +83,14 @@ ImpactOrder ImpactController::observe(const ImpactObservation& observed) {
     seen.progress->time = std::min(seen.progress->time, seen.now);
   }
   if (!stretch_) {
+    due_look_ = seen.now;
     begin({.setting = setting::kFree}, seen, FrameTiming::kShortestFrame);
     origin_ = origin_.value_or(stretch_->begin);
   }
   stretch_->unpaced |= seen.unpaced;
+  if (seen.now > due_look_ + kFarTooLate) {
+    give_up_unwatched(seen);
+  }
   cut_short(seen);
   while (over(seen)) {
     close(seen);
@@ -93,10 +98,21 @@ ImpactOrder ImpactController::observe(const ImpactObservation& observed) {
   }
   sighted_ = !seen.unpaced && !blind(seen);
   const bool runs = run_ && !vetoed_;
+  due_look_ = next_look(seen);
   return {.run = runs && !load_ && seen.demand > 0,
           .burst = burst_,
           .load = runs && load_,
-          .look_again = next_look(seen)};
+          .look_again = due_look_};
+}
+
+/// What was at work goes on from a stop, as after a silence of the training.
+void ImpactController::give_up_unwatched(const ImpactObservation& seen) {
+  stretch_->unwatched = true;
+  stretch_->cut = true;
+  stretch_->due = std::min(stretch_->due, seen.now);
+  vetoed_ = run_;
+  block_.reset();
+  control_block_.reset();
 }
 
 void ImpactController::finish(const ImpactObservation& seen) {
@@ -164,7 +180,7 @@ void ImpactController::close(const ImpactObservation& seen) {
     return;  // of no length: two ticks within the clock's grain
   }
   frame.number = ++number_;
-  if (stretch_->setting != setting::kSwitch) {
+  if (stretch_->setting != setting::kSwitch || stretch_->unwatched) {
     frame.discarded = why_discarded(*stretch_, seen, frame, {timing_.frame_s(), others_});
   }
   learn(frame);
@@ -172,7 +188,7 @@ void ImpactController::close(const ImpactObservation& seen) {
   const ImpactEstimate estimate = impact_.estimate();
   budget_.fit(timing_.step_s());
   budget_.update(estimate.training_s, estimate.lost_s_upper);
-  if (frame.running && frame.control.empty()) {
+  if (frame.running && frame.control.empty() && !stretch_->unwatched) {
     used_s_ += length_s(frame);
   }
   frames_.push_back(std::move(frame));
@@ -185,6 +201,9 @@ bool ImpactController::evaluations_go_on() const {
 
 /// What is ordinary without evaluations.
 void ImpactController::learn(const FrameRecord& frame) {
+  if (stretch_->unwatched) {
+    return;
+  }
   const double length = length_s(frame);
   if (!frame.running && stretch_->held && frame.control != control::kLoad) {
     standing_.seconds = kStandingMemory * standing_.seconds + length;

@@ -87,6 +87,7 @@ class ImpactController {
 
   void begin(const Stretch& chosen, const ImpactObservation& seen, double length_s);
   [[nodiscard]] bool over(const ImpactObservation& seen) const;
+  void give_up_unwatched(const ImpactObservation& seen);
   void cut_short(const ImpactObservation& seen);
   void close(const ImpactObservation& seen);
   void learn(const telemetry::FrameRecord& frame);
@@ -121,6 +122,7 @@ class ImpactController {
   std::vector<telemetry::FrameRecord> frames_;
   std::optional<MonotonicTime> origin_;
   std::optional<Stretch> stretch_;
+  MonotonicTime due_look_;      ///< when the next look was to be
   std::optional<Block> block_;  // of evaluations
   std::optional<Block> control_block_;
   std::int64_t number_ = 0;

@@ -13,6 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 using telemetry::FrameRecord;
 using testing::Contains;
+using testing::HasSubstr;
 using testing::Key;
 using testing_support::true_loss;
 using testing_support::World;
@@ -204,6 +205,55 @@ TEST(ImpactController, TheTimeBeforeItWatchesEarnsNothing) {
   world.go_on(1);
   EXPECT_LT(world.controller.impact().estimate().training_s, 2);
   EXPECT_LT(world.controller.credit(), 0.2);
+}
+
+/// Each in the midst of what it can be in: nothing, a hold-out, an evaluation.
+TEST(ImpactController, AMachineThatStandsStillForAnHourHasTrainedAndLostNothing) {
+  for (const double burst_loss : {0.0, 0.5}) {
+    for (const char* where : {"free", "on", "off"}) {
+      World world;
+      world.burst_loss = burst_loss;
+      world.demand = 0;
+      world.go_on(120);
+      world.demand = std::string_view(where) == "free" ? 0 : 1;
+      for (int i = 0; i < 30'000 && (world.frames.empty() || world.frames.back().setting != where);
+           ++i) {
+        world.go_on(0.01);
+      }
+      ASSERT_EQ(world.frames.back().setting, where);
+      world.go_on(0.05);
+      const ImpactEstimate before = world.controller.impact().estimate();
+      world.pass_unwatched(3600);
+      world.go_on(1);
+      const ImpactEstimate after = world.controller.impact().estimate();
+      EXPECT_LT(after.lost_s_upper, before.lost_s_upper + 1.5) << where;
+      EXPECT_LT(after.training_s, before.training_s + 2) << where;
+      EXPECT_EQ(after.verdict, ImpactVerdict::Unproven) << where;
+      EXPECT_THAT(after.reason, HasSubstr("stood still")) << where;
+      EXPECT_EQ(after.discarded.at(std::string(discard::kUnwatched)), 1) << where;
+      world.demand = 1;
+      const double ran = world.ran_s;
+      world.go_on(60);
+      EXPECT_GT(world.ran_s, ran + 0.2) << where;
+      EXPECT_LT(true_loss(world), 0.05) << where;
+    }
+  }
+}
+
+TEST(ImpactController, WhatEvaluationsUseWhileNobodyWatchesIsCharged) {
+  World world;
+  world.burst_loss = 0;
+  world.go_on(120);
+  while (!world.order.run) {
+    world.go_on(0.01);
+  }
+  const ImpactEstimate before = world.controller.impact().estimate();
+  world.compute_unwatched(100);
+  world.go_on(1);
+  const ImpactEstimate after = world.controller.impact().estimate();
+  EXPECT_GT(after.standing_s, before.standing_s + 99);
+  EXPECT_GT(after.lost_s_upper, before.lost_s_upper + 99);
+  EXPECT_FALSE(world.order.run);
 }
 
 TEST(ImpactController, ATrainingThatHangsEarnsNothing) {

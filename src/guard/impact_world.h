@@ -127,8 +127,13 @@ class World {
     progress_.time -= by;
     progress_.ticks += 1;
   }
-  /// Nobody watches.
+  /// Nobody watches, and nobody trains: the machine, or the container, is stopped.
   void pass_unwatched(double length) { now_ += seconds_of(length); }
+  /// Nobody watches while evaluations compute, as when the guard alone is stopped.
+  void compute_unwatched(double length) {
+    pass_unwatched(length);
+    own_cpu_ += length;
+  }
 
   ImpactController controller;
   ImpactOrder order;

@@ -30,8 +30,9 @@ Stretch begin_stretch(Stretch chosen, const std::optional<Stretch>& last,
                       const ImpactObservation& seen, double length_s) {
   Stretch stretch = chosen;
   const auto is_fresh = [&] {  // an old tick is no beginning: nobody has watched since
-    return last ? ticked_since(last->reading, seen) && seen.progress->time >= last->reading.time
-                : seen.now - seen.progress->time <= from_seconds(length_s);
+    return last && !last->unwatched
+               ? ticked_since(last->reading, seen) && seen.progress->time >= last->reading.time
+               : seen.now - seen.progress->time <= from_seconds(length_s);
   };
   stretch.at_tick = !blind(seen) && is_fresh();
   stretch.seen = seen;
@@ -49,8 +50,9 @@ FrameRecord end_stretch(const Stretch& stretch, const ImpactObservation& seen,
                         MonotonicTime origin) {
   const bool ticked = ticked_since(stretch.reading, seen);
   const bool back = ticked && seen.progress->time < stretch.reading.time;
-  const MonotonicTime end =
-      ticked && !back ? std::max(seen.progress->time, stretch.begin) : seen.now;
+  const MonotonicTime end = ticked && !back && !stretch.unwatched
+                                ? std::max(seen.progress->time, stretch.begin)
+                                : seen.now;
   FrameRecord frame{.begin_ns = (stretch.begin - origin).count(),
                     .end_ns = (end - origin).count(),
                     .setting = std::string(stretch.setting),
@@ -77,6 +79,9 @@ FrameRecord end_stretch(const Stretch& stretch, const ImpactObservation& seen,
 std::string why_discarded(const Stretch& stretch, const ImpactObservation& seen,
                           const FrameRecord& frame, const Ordinary& ordinary) {
   const double length = length_s(frame);
+  if (stretch.unwatched) {
+    return std::string(discard::kUnwatched);
+  }
   if (blind(seen)) {
     return std::string(discard::kUnseen);
   }

@@ -56,6 +56,7 @@ struct Stretch {
   bool held = false;  ///< begins while somebody asks
   bool cut = false;   ///< it ends before its time
   bool unpaced = false;
+  bool unwatched = false;       ///< the look that was to come came far too late
   ImpactObservation seen = {};  ///< when it began
   telemetry::StepClockReading reading = {};
 };

@@ -34,7 +34,8 @@ constexpr double kBurstGuess = 0.5;   // two threads on two cores take half from
 constexpr double kSlackGuess = 0.25;  // what a barrier costs beside one idle-class thread
 
 bool is_silent(const FrameRecord& frame) {
-  return frame.discarded == discard::kNoProgress || frame.discarded == discard::kUnseen;
+  return frame.discarded == discard::kNoProgress || frame.discarded == discard::kUnseen ||
+         frame.discarded == discard::kUnwatched;
 }
 
 bool is_disbelieved(const FrameRecord& frame) {
@@ -43,6 +44,9 @@ bool is_disbelieved(const FrameRecord& frame) {
 
 /// Whether evaluations, or the load, were at work in it: because they could be, or all the same.
 bool were_at_work(const FrameRecord& frame) {
+  if (frame.discarded == discard::kUnwatched) {
+    return false;  // what they did is in their CPU time
+  }
   return frame.running || frame.discarded == discard::kNotStopped ||
          (frame.discarded == discard::kNoProgress && frame.control != control::kLoad &&
           used_cpu(frame));
@@ -105,8 +109,10 @@ TrainingImpact::Judged TrainingImpact::judge(const FrameRecord& frame) const {
 void TrainingImpact::count_time(const FrameRecord& frame) {
   const double length = length_s(frame);
   const bool ran = were_at_work(frame);
-  const bool sane = adds_up(frame);
-  if (!ran && frame.discarded == discard::kNoProgress) {
+  const bool unwatched = frame.discarded == discard::kUnwatched;
+  const bool sane = adds_up(frame) && !unwatched;
+  unwatched_s_ += unwatched ? length : 0;
+  if (unwatched || (!ran && frame.discarded == discard::kNoProgress)) {
     left_out_s_ += length;
   } else {
     training_s_ += std::max(0.0, length - (sane ? seconds_in(frame, Phase::Idle) : 0));
@@ -114,7 +120,7 @@ void TrainingImpact::count_time(const FrameRecord& frame) {
   snapshots_s_ += sane ? seconds_in(frame, Phase::EvaluationSnapshot) : 0;
   watching_s_ += frame.watching_cpu;  // below 0 where the kernel's counts are coarse
   trainer_cpu_s_ += std::max(0.0, frame.trainer_cpu);
-  if (frame.control != control::kLoad) {
+  if (frame.control != control::kLoad || unwatched) {
     running_s_ += ran ? length : 0;
     standing_s_ += ran ? 0 : std::max(0.0, frame.own_cpu);
   }
@@ -134,7 +140,7 @@ void TrainingImpact::add(const FrameRecord& frame) {
   disbelieved_s_ += judged.discarded == discard::kTooFast ? length_s(frame) : 0;
   const bool counts = judged.rate && judged.discarded.empty();
   const bool in_block = counts && frame.block != 0 && frame.setting == setting::kOn;
-  if (frame.control == control::kLoad) {
+  if (frame.control == control::kLoad && frame.discarded != discard::kUnwatched) {
     count_load(frame, judged);
   } else if (were_at_work(frame) && !in_block) {
     unsettled_.add(length_s(frame), judged.rate ? 1 - *judged.rate : 1);
@@ -327,6 +333,11 @@ void TrainingImpact::conclude(ImpactEstimate& all) const {
   if (training_s_ <= 0 || silent_s_ + disbelieved_s_ > kMostSilence * watched) {
     all.reason = fmt::format("the training has reported no progress in {:.0f} of {:.0f} s",
                              silent_s_, watched);
+    if (unwatched_s_ > 0) {
+      all.reason += fmt::format(
+          ", in {:.0f} s of which nobody watched (the machine, or the guard, stood still)",
+          unwatched_s_);
+    }
     if (disbelieved_s_ > 0) {
       all.reason += fmt::format(
           ", and in {:.0f} s such that went back, does not add up or is faster than possible",

@@ -52,6 +52,10 @@
 // told to stand still, so no block shows that. That CPU time is charged as if the training stood
 // still in it; the estimate says that it took one of the trainer's processors.
 //
+// Time in which whoever watches did not run is none of the training's (a machine or a container
+// that was stopped for an hour has trained nothing, and lost nothing): what evaluations used of the
+// processors in it is charged as above, and nothing else.
+//
 // Silence of a training that did report progress, with nothing beside it, is no time of the
 // training: whoever hangs for an hour has not earned evaluations.
 namespace keisei::guard {
@@ -73,6 +77,8 @@ inline constexpr std::string_view kLoad = "load";        ///< positive: a loss m
 /// Why a frame is discarded, where somebody asks for it.
 namespace discard {
 inline constexpr std::string_view kNoProgress = "no progress";
+inline constexpr std::string_view kUnwatched =
+    "nobody watched: the machine, or the guard, stood still";
 inline constexpr std::string_view kUnseen = "progress cannot be read, or has not begun";
 inline constexpr std::string_view kWentBack = "progress went back";
 inline constexpr std::string_view kDoesNotAddUp = "progress does not add up";
@@ -220,6 +226,7 @@ class TrainingImpact {
   double silent_s_ = 0;       // without progress
   double disbelieved_s_ = 0;  // with such that is not believed
   double left_out_s_ = 0;     // of silent_s_, not in training_s_
+  double unwatched_s_ = 0;    // of left_out_s_
   double snapshots_s_ = 0;
   double watching_s_ = 0;
   double standing_s_ = 0;
