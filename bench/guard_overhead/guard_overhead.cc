@@ -1,6 +1,6 @@
 // guard_overhead [RUNS]: what `keisei guard -- true` costs next to `true` started directly, both by
-// posix_spawn from this program, alternating. Prints medians in ms; the target for the
-// guard is 15 ms or less.
+// posix_spawn from this program, alternating. Prints medians in ms; the target for the guard is 15
+// ms or less.
 #include <fmt/format.h>
 
 #include <algorithm>

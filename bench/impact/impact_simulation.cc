@@ -6,9 +6,8 @@
 // 200 ms, looked at after each block, 400 s of it. A cell: 1,000 runs of one kind of training. Per
 // cell
 //   missed   runs in which the bound was below the true loss at any look; 5 % may be
-//   false    runs that were certified to be below 5 % at a look at which 5 % or more were lost; 5 %
-//   may
-//            be. («certified» counts a bursty training also while it has lost less than its 5 %.)
+//   false    runs that were certified to be below 5 % at a look at which 5 % or more were lost;
+//            5 % may be («certified» counts a bursty training also while it has lost less)
 //   bias     mean of the final estimate minus the true loss, in percentage points; 1 may be
 // Counts are held against 5 % by a binomial test at 1 % over all cells together (Bonferroni).
 #include <fmt/format.h>
