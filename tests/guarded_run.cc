@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/unique_fd.h"
+#include "os/marked_processes.h"
 #include "os/procfs.h"
 #include "os/program.h"
 
@@ -35,12 +36,6 @@ asio::awaitable<void> run_into(guard::EvaluationPerformanceManager& manager,
 
 std::string content(const std::filesystem::path& path) {
   return os::read_proc(path.string()).value_or("");
-}
-
-bool living(const std::filesystem::path& process) {
-  const auto stat = os::parse_stat(content(process / "stat"), 100);
-  // A zombie with threads has only lost its first one.
-  return stat && stat->state != 'X' && (stat->state != 'Z' || stat->threads > 1);
 }
 
 }  // namespace
@@ -93,21 +88,7 @@ guard::GuardedRun GuardedRuns::run(guard::GuardedCommand command,
   return std::move(result).value();
 }
 
-std::vector<pid_t> GuardedRuns::survivors() const {
-  std::vector<pid_t> found;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
-    const int pid = std::atoi(entry.path().filename().c_str());
-    const auto carries = [&](const char* file) {
-      return content(entry.path() / file).find(cookie_) != std::string::npos;
-    };
-    if (pid > 0 && pid != getpid() && (carries("cmdline") || carries("environ")) &&
-        living(entry.path())) {
-      found.push_back(pid);
-    }
-  }
-  return found;
-}
+std::vector<pid_t> GuardedRuns::survivors() const { return os::find_marked_processes(cookie_); }
 
 bool GuardedRuns::gone_soon() const {
   const MonotonicTime deadline = MonotonicClock::now() + std::chrono::seconds(5);

@@ -11,7 +11,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <charconv>
 #include <deque>
 #include <exception>
 #include <thread>
@@ -21,7 +20,7 @@
 #include "base/unique_fd.h"
 #include "guard/admission.h"
 #include "os/attack.h"
-#include "os/procfs.h"
+#include "os/marked_processes.h"
 #include "os/program.h"
 
 namespace keisei::guard {
@@ -83,12 +82,6 @@ struct Rethrow {
     }
   }
 };
-
-bool living(pid_t pid) {
-  const auto stat =
-      os::parse_stat(os::read_proc(fmt::format("/proc/{}/stat", pid)).value_or(""), 100);
-  return stat && stat->state != 'Z' && stat->state != 'X';
-}
 
 }  // namespace
 
@@ -178,43 +171,21 @@ std::vector<GuardedRun> ProvingGround::run(std::vector<GuardedCommand> commands,
   return std::move(batch.results);
 }
 
-bool ProvingGround::carries_cookie(pid_t pid) const {
-  return std::ranges::any_of(
-      std::initializer_list<const char*>{"cmdline", "environ"}, [&](const char* file) {
-        const auto text = os::read_proc(fmt::format("/proc/{}/{}", pid, file));
-        return text && text->find(cookie_) != std::string::npos;
-      });
-}
-
-std::vector<pid_t> ProvingGround::survivors() const {
-  std::vector<pid_t> found;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
-    const std::string name = entry.path().filename().string();
-    pid_t pid = 0;
-    std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (pid > 0 && pid != getpid() && carries_cookie(pid) && living(pid)) {
-      found.push_back(pid);
-    }
-  }
-  return found;
-}
-
 int ProvingGround::count_survivors() const {
   const MonotonicTime deadline = MonotonicClock::now() + kFarewell;
-  std::vector<pid_t> left = survivors();
+  std::vector<pid_t> left = os::find_marked_processes(cookie_);
   while (!left.empty() && MonotonicClock::now() < deadline) {
     std::this_thread::sleep_for(5ms);
-    left = survivors();
+    left = os::find_marked_processes(cookie_);
   }
   return static_cast<int>(left.size());
 }
 
 void ProvingGround::end_survivors() const {
-  for (const pid_t pid : survivors()) {
+  for (const pid_t pid : os::find_marked_processes(cookie_)) {
     // The number may be somebody else's by now: look again once the descriptor holds it.
     const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-    if (process && carries_cookie(pid)) {
+    if (process && os::carries_mark(pid, cookie_)) {
       syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
     }
   }

@@ -20,7 +20,7 @@ namespace keisei::guard {
 /// cookie by which its processes, and only those, are found. While it lives SIGINT and SIGTERM end
 /// what runs on it, and not the process: see interrupted_by(). Used on one thread.
 ///
-///   command() -> run() -> survivors(), free_slots(), take_files_left()
+///   command() -> run() -> count_survivors(), free_slots(), take_files_left()
 class ProvingGround {
  public:
   struct Options {
@@ -62,8 +62,6 @@ class ProvingGround {
  private:
   ProvingGround(Options options, std::filesystem::path program, std::filesystem::path directory,
                 std::unique_ptr<Interrupts> interrupts);
-  [[nodiscard]] std::vector<pid_t> survivors() const;
-  [[nodiscard]] bool carries_cookie(pid_t pid) const;
 
   Options options_;
   std::filesystem::path program_;
