@@ -1,5 +1,6 @@
 // What goes on around a run on its host: the run's own database is written to, clocks are set, the
 // machine sleeps. Adversaries 23 and 27.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -11,8 +12,10 @@
 #include <iterator>
 
 #include "adversaries_fixture.h"
+#include "guard/isolation_test.h"
 #include "host_mechanisms.h"
 #include "injected_clocks.h"
+#include "os/cgroup_place.h"
 #include "run_loop.h"
 #include "store/run_store.h"
 
@@ -93,6 +96,20 @@ TEST_F(HostOfARun, ClocksThatStepAndMachinesThatSleepEndNoRunAndKeepNoneAlive) {
     EXPECT_LT(record.queue_ms, 60'000);
     EXPECT_EQ(record.paused_ms, 0);
   }
+}
+
+/// In a cgroup with the controller cpu sessions have no weight, so the run's cgroup has to have it.
+/// A training on every core would lose half of its rate to a spinning evaluation of the same
+/// weight.
+TEST_F(HostOfARun, InACgroupTheLowestWeightLeavesATrainingItsProcessors) {
+  const Result<os::CgroupPlace> place = os::find_delegated_cgroup(os::this_cgroup_host());
+  if (!place || !place->cpu) {
+    GTEST_SKIP() << "no delegated cgroup v2 with the controller cpu";
+  }
+  const guard::Isolation isolation = guard::test_isolation();
+  fmt::print("{}\n", isolation.sentence);
+  ASSERT_TRUE(isolation.slack_loss) << isolation.sentence;
+  EXPECT_LT(*isolation.slack_loss, 0.25) << isolation.sentence;
 }
 
 }  // namespace

@@ -13,7 +13,6 @@
 #include "guard/plumbing.h"
 #include "guard/tier.h"
 #include "os/mapped_files.h"
-#include "os/session_weight.h"
 
 namespace keisei::guard {
 namespace {
@@ -65,7 +64,8 @@ Overloaded(Visitors...) -> Overloaded<Visitors...>;
 GuardedTask::GuardedTask(RunContext context)
     : context_(std::move(context)),
       view_(*context_.processes),
-      cgroup_(context_.cgroups, context_.command, context_.limits) {
+      cgroup_(context_.cgroups, context_.command, context_.limits),
+      share_(context_.command, cgroup_) {
   facts_.admitted = MonotonicClock::now();
   facts_.ended = facts_.admitted;
   start();
@@ -110,7 +110,7 @@ void GuardedTask::start() {
   }
   next_sample_ = facts_.admitted + kFirstSample;
   if (context_.governor != nullptr && context_.enforced()) {
-    paced_by_training_ = true;
+    share_.follow_training(true);
     attachment_.emplace(*context_.governor, *this);
   } else if (context_.governor != nullptr) {
     attachment_.emplace(*context_.governor);
@@ -121,14 +121,7 @@ void GuardedTask::start() {
 
 os::JailSpec GuardedTask::specify_jail() {
   os::JailSpec spec = jail_spec(context_.command, context_.limits);
-  if (spec.slack != 0) {
-    const bool weighs = !cgroup_.is_idle() && os::sessions_have_weights();
-    if (!weighs) {
-      spec.without |= os::mechanism::kIdleSession;  // it could be set, and would count for nothing
-    }
-    weight_.begin(weighs && context_.command.session == Session::Own ? TreeWeight::Start::Low
-                                                                     : TreeWeight::Start::LowClass);
-  }
+  share_.specify(spec);
   return spec;
 }
 
@@ -144,7 +137,7 @@ void GuardedTask::watch_tree(std::optional<Bytes> host_shared_memory) {
                                    .shared_files = sealed_files(command.fds)};
   if (governed) {
     options.account_rest = {};
-    cpu_governor_.emplace(*context_.limits.cpu_percent, facts_.admitted);
+    share_.limit_cpu(*context_.limits.cpu_percent, facts_.admitted);
   }
   monitor_.emplace(view_, std::move(options));
 }
@@ -153,7 +146,7 @@ void GuardedTask::be_done() {
   done_ = true;
   if (context_.governor != nullptr) {
     facts_.impact = context_.governor->estimate();
-    paced_by_training_ = false;
+    share_.follow_training(false);
     attachment_.reset();
   }
 }
@@ -208,7 +201,7 @@ std::chrono::nanoseconds GuardedTask::sample_interval(MonotonicTime now) const {
   std::chrono::nanoseconds interval =
       std::min(monitor_->next_interval(),
                std::max<std::chrono::nanoseconds>(kFirstSample, now - facts_.admitted));
-  if (cpu_governor_) {
+  if (share_.has_cpu_limit()) {
     interval = std::min<std::chrono::nanoseconds>(interval, kGovernedInterval);
   }
   return interval;
@@ -221,7 +214,7 @@ MonotonicTime GuardedTask::deadline() const {
 MonotonicTime GuardedTask::next_wake() const {
   if (ending_) {
     return std::min(ending_->wake(),
-                    weight_.next_lift(MonotonicClock::now()).value_or(MonotonicTime::max()));
+                    share_.next_lift(MonotonicClock::now()).value_or(MonotonicTime::max()));
   }
   return std::min(next_sample_, deadline());
 }
@@ -255,7 +248,7 @@ void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {
     begin_ending(now);
   };
   const auto main_stopped = [&](const os::JailMainStopped& stopped) {
-    if (stopped.signal != SIGSTOP || !paced_by_guard()) {
+    if (stopped.signal != SIGSTOP || !share_.may_have_stopped_it()) {
       context_.control.note_stopped(stopped.signal);
     }
   };
@@ -274,11 +267,11 @@ void GuardedTask::hear_report(MonotonicTime now) {
 void GuardedTask::hear_caller(MonotonicTime now) {
   for (const RunControl::Order& order : context_.control.take_orders()) {
     carry_out(order, *jail_);
-    if (tree_pace_.stopped() && stops(order)) {
+    if (share_.stopped() && stops(order)) {
       context_.control.note_stopped(order.signal);  // it stands still already, and cannot tell
     }
-    if (tree_pace_.stopped() && order.signal == SIGCONT) {
-      tree_pace_.stop_again(*jail_);  // it may go on for its user, but not for the training
+    if (share_.stopped() && order.signal == SIGCONT) {
+      TreeShare::stop_again(*jail_);  // it may go on for its user, but not for the training
     }
   }
   if (const auto& cancel = context_.control.cancel_request()) {
@@ -314,22 +307,14 @@ void GuardedTask::look(MonotonicTime now) {
   govern(now, sample.cpu_seconds);
 }
 
-/// Two may want it to stand still: its CPU limit, and the training.
 void GuardedTask::govern(MonotonicTime now, double cpu_seconds) {
-  if (!paced_by_guard() || context_.control.suspended() || ending_ || done_) {
-    return;
-  }
-  if (cpu_governor_) {
-    cpu_allows_ = cpu_governor_->may_run(now, cpu_seconds);
-  }
-  tree_pace_.apply(!cpu_allows_ || training_allows_ == Pace::Stop, *jail_, now, cpu_seconds);
-  if (can_slack()) {
-    weight_.set(training_allows_ == Pace::Slack, monitor_->members(), now);
+  if (share_.is_paced() && !context_.control.suspended() && !ending_ && !done_) {
+    share_.apply(*jail_, monitor_->members(), cpu_seconds, now);
   }
 }
 
 void GuardedTask::pace(Pace pace) {
-  training_allows_ = pace;
+  share_.allow(pace);
   if (jail_ && !done_) {
     govern(MonotonicClock::now(), monitor_->metrics().cpu_seconds);
   }
@@ -343,11 +328,6 @@ double GuardedTask::cpu_seconds() {
     monitor_->account();
   }
   return monitor_->metrics().cpu_seconds;
-}
-
-bool GuardedTask::can_slack() const {
-  return context_.command.session == Session::Own && cgroup_.directory_fd() < 0 &&
-         context_.command.scheduling == Scheduling::Burst && os::sessions_have_weights();
 }
 
 void GuardedTask::end_for(Ending ending) { decide(MonotonicClock::now(), std::move(ending)); }
@@ -365,8 +345,7 @@ void GuardedTask::decide(MonotonicTime now, Ending ending) {
 }
 
 void GuardedTask::kill_all() {
-  // First: at low weight it gets no processor to leave its locks with.
-  const bool lifted = weight_.lift_first(monitor_->members());
+  const bool lifted = share_.lift_to_die(monitor_->members());
   jail_->kill_tree(monitor_->members(), lifted);
   if (jail_->containment() != os::Containment::Sweep) {
     cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
@@ -398,7 +377,7 @@ void GuardedTask::check_end(MonotonicTime now) {
   if (!ending_) {
     return;
   }
-  weight_.lift(monitor_->members());  // until it is done
+  share_.lift(monitor_->members());  // until it is done
   switch (ending_->next(now)) {
     case LastResorts::Act::Wait:
       return;
@@ -425,7 +404,7 @@ void GuardedTask::give_tree_up() {
 
 GuardedRun GuardedTask::finish() {
   KEISEI_CHECK(done_, "a run is finished before its end");
-  facts_.paused = tree_pace_.paused(facts_.ended);
+  facts_.paused = share_.paused(facts_.ended);
   if (monitor_) {
     facts_.metrics = monitor_->metrics();
   }

@@ -5,15 +5,13 @@
 #include <string>
 
 #include "base/clock.h"
-#include "guard/cpu_governor.h"
 #include "guard/drain.h"
 #include "guard/last_resorts.h"
 #include "guard/resource_monitor.h"
 #include "guard/run_account.h"
 #include "guard/soft_limits.h"
 #include "guard/training_governor.h"
-#include "guard/tree_pace.h"
-#include "guard/tree_weight.h"
+#include "guard/tree_share.h"
 #include "guard/wake_set.h"
 #include "os/launcher.h"
 
@@ -55,7 +53,7 @@ class GuardedTask final : public PacedTree {
   // For the training's governor.
   void pace(Pace pace) override;
   [[nodiscard]] double cpu_seconds() override;
-  [[nodiscard]] bool can_slack() const override;
+  [[nodiscard]] bool can_slack() const override { return share_.can_slack(); }
   void end_for(Ending ending) override;
 
  private:
@@ -75,9 +73,6 @@ class GuardedTask final : public PacedTree {
   void conclude(MonotonicTime now);
   void check_end(MonotonicTime now);
   void be_done();
-  [[nodiscard]] bool paced_by_guard() const {
-    return cpu_governor_.has_value() || paced_by_training_;
-  }
   void govern(MonotonicTime now, double cpu_seconds);
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime next_sample(MonotonicTime now) const;
@@ -89,12 +84,6 @@ class GuardedTask final : public PacedTree {
   Drain stderr_;
   os::ProcfsView view_;
   std::optional<ResourceMonitor> monitor_;
-  std::optional<CpuGovernor> cpu_governor_;
-  TreePace tree_pace_;
-  bool cpu_allows_ = true;
-  Pace training_allows_ = Pace::Burst;
-  bool paced_by_training_ = false;
-  TreeWeight weight_;
   std::optional<SoftLimits> soft_limits_;
 
   MonotonicTime next_sample_;
@@ -104,6 +93,7 @@ class GuardedTask final : public PacedTree {
   bool scratch_watched_ = false;
   bool done_ = false;
   RunCgroup cgroup_;
+  TreeShare share_;
   std::optional<os::Jail> jail_;  // destroyed first, but for what asks about the tree
   std::optional<TrainingGovernor::Attachment> attachment_;
 };

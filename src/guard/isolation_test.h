@@ -8,7 +8,7 @@
 namespace keisei::guard {
 
 /// Whether an evaluation at the lowest weight leaves a training its processors on this host: it
-/// does not where the kernel gives sessions no weight, or a cgroup of ours has the processors.
+/// does not where the kernel gives sessions no weight, or weighs a cgroup that is not ours.
 struct Isolation {
   std::optional<double> slack_loss;  ///< share of its rate that a training loses; nothing: not seen
   std::string sentence;              ///< what was seen, or why nothing was

@@ -64,6 +64,18 @@ RunCgroup::RunCgroup(const CgroupRoom* room, const GuardedCommand& command,
           .idle = leaf_->is_idle()};
 }
 
+void RunCgroup::set_idle(bool idle) {
+  if (leaf_ && leaf_->is_idle() != idle) {
+    (void)leaf_->weigh(idle ? os::CgroupWeight::Idle : os::CgroupWeight::Full);
+  }
+}
+
+void RunCgroup::hurry() {
+  if (leaf_) {
+    leaf_->hurry();
+  }
+}
+
 void RunCgroup::kill() {
   if (leaf_) {
     leaf_->kill();

@@ -26,7 +26,7 @@ struct CgroupUse {
   bool holds_memory = false;
   std::optional<std::uint64_t> holds_tasks = std::nullopt;  ///< pids.max
   bool holds_cpu = false;
-  bool idle = false;
+  bool idle = false;  ///< all the time
   os::CgroupAccount account = {};
 };
 
@@ -40,8 +40,14 @@ class RunCgroup {
   [[nodiscard]] int directory_fd() const { return leaf_ ? leaf_->directory_fd() : -1; }
   [[nodiscard]] bool holds_memory() const { return use_.holds_memory; }
   [[nodiscard]] bool holds_cpu() const { return use_.holds_cpu; }
-  /// It has the slack class's weight, and sessions in it have none.
+  /// It began with the slack class's weight, and sessions in it have none.
   [[nodiscard]] bool is_idle() const { return use_.idle; }
+  /// Whether set_idle() can be asked.
+  [[nodiscard]] bool can_weigh() const { return leaf_ && leaf_->can_weigh(); }
+  /// What the training leaves over, or a full share: as often as one likes, a change is written.
+  void set_idle(bool idle);
+  /// It is to die: before the signal, since at low weight it could not leave its locks.
+  void hurry();
   /// The init with all the rest.
   void kill();
   /// Once, when the tree is gone: reads the account and removes the leaf.

@@ -25,6 +25,8 @@ using namespace std::chrono_literals;
 constexpr auto kEmptyPatience = 1s;
 constexpr int kMostLeaves = 10'000;
 constexpr int kDeepest = 16;
+constexpr std::string_view kFullWeight = "100";  // what the kernel gives a new one
+constexpr std::string_view kMostWeight = "10000";
 
 std::string content(const fs::path& path) { return read_proc(path.string()).value_or(""); }
 
@@ -167,6 +169,7 @@ Result<void> CgroupLeaf::limit(const CgroupLimits& limits, bool has_cpu) {
     KEISEI_TRY_VOID(put_or_fail(path_ / "pids.max", fmt::format("{}", *limits.tasks)));
   }
   KEISEI_TRY_VOID(put_or_fail(path_ / "cgroup.max.descendants", "0"));
+  can_weigh_ = has_cpu;
   if (has_cpu) {
     limit_cpu(limits);
   }
@@ -177,23 +180,41 @@ void CgroupLeaf::limit_cpu(const CgroupLimits& limits) {
   const auto quota = limits.cpu_percent ? cpu_quota(*limits.cpu_percent) : std::nullopt;
   holds_cpu_ = quota && put(path_ / "cpu.max", *quota) == 0;
   if (limits.weight == CgroupWeight::Idle) {
+    (void)weigh(CgroupWeight::Idle);  // is_idle() tells
+  }
+}
+
+bool CgroupLeaf::weigh(CgroupWeight weight) {
+  if (!can_weigh_) {
+    return false;
+  }
+  if (weight == CgroupWeight::Idle) {
     is_idle_ = put(path_ / "cpu.idle", "1") == 0 ||  // Linux 5.15
                put(path_ / "cpu.weight", "1") == 0;
+    can_weigh_ = is_idle_;
+    return is_idle_;
   }
+  (void)put(path_ / "cpu.idle", "0");  // first: an idle one takes no weight
+  is_idle_ = put(path_ / "cpu.weight", kFullWeight) != 0;
+  return !is_idle_;
 }
 
 bool CgroupLeaf::freeze() { return put(path_ / "cgroup.freeze", "1") == 0; }
 
 bool CgroupLeaf::thaw() { return put(path_ / "cgroup.freeze", "0") == 0; }
 
-void CgroupLeaf::kill() {
+void CgroupLeaf::hurry() {
   if (holds_cpu_) {
     (void)put(path_ / "cpu.max", "max");  // a throttled process cannot even die
   }
   if (is_idle_) {
     (void)put(path_ / "cpu.idle", "0");
-    (void)put(path_ / "cpu.weight", "10000");
+    (void)put(path_ / "cpu.weight", kMostWeight);
   }
+}
+
+void CgroupLeaf::kill() {
+  hurry();
   // Since Linux 5.14. Before, and where it fails, the namespace or the sweep kills as without it.
   (void)put(path_ / "cgroup.kill", "1");
 }

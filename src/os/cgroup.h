@@ -50,11 +50,18 @@ class CgroupLeaf {
   [[nodiscard]] bool holds_cpu() const { return holds_cpu_; }
   /// Whether cpu.idle or the least cpu.weight holds.
   [[nodiscard]] bool is_idle() const { return is_idle_; }
+  /// Whether its weight can be changed: the controller cpu is here, and did not refuse yet.
+  [[nodiscard]] bool can_weigh() const { return can_weigh_; }
+  /// Among its siblings: this process is one, and what it starts outside leaves. Idle: cpu.idle, or
+  /// the least cpu.weight before Linux 5.15. False where the kernel refused.
+  bool weigh(CgroupWeight weight);
   /// The freezer stops all at once, newborns too, and nothing inside can notice or undo it. A
   /// frozen process still dies by SIGKILL. False where the kernel refused.
   bool freeze();
   bool thaw();
-  /// SIGKILL to all, forks that race with it included, at full weight, so that dying is quick.
+  /// What is to die gets more than a full weight, and all the time: dying takes a share too.
+  void hurry();
+  /// SIGKILL to all, forks that race with it included, in a hurry.
   void kill();
   [[nodiscard]] CgroupAccount account() const;
 
@@ -67,6 +74,7 @@ class CgroupLeaf {
 
   std::filesystem::path path_;
   UniqueFd directory_;  ///< under an exclusive lock, which says that its supervisor lives
+  bool can_weigh_ = false;
   bool holds_cpu_ = false;
   bool is_idle_ = false;
 };

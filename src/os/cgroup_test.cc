@@ -201,6 +201,32 @@ TEST_F(RealCgroups, TheCpuQuotaHolds) {
   end_of(spinner);
 }
 
+TEST_F(RealCgroups, AWeightIsChangedWhileTheLeafLives) {
+  CgroupLeaf held = leaf({});
+  if (!tree_->has_cpu()) {
+    EXPECT_FALSE(held.can_weigh());
+    EXPECT_FALSE(held.weigh(CgroupWeight::Idle));
+    GTEST_SKIP() << "the controller cpu is not delegated";
+  }
+  const auto has = [&](const char* file, std::string_view value) {
+    const auto text = read_proc((held.path() / file).string());
+    return text && text->starts_with(value);
+  };
+  EXPECT_TRUE(held.can_weigh());
+  EXPECT_FALSE(held.is_idle());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(held.weigh(CgroupWeight::Idle));
+    EXPECT_TRUE(held.is_idle());
+    EXPECT_TRUE(has("cpu.idle", "1") || has("cpu.weight", "1\n"));
+    EXPECT_TRUE(held.weigh(CgroupWeight::Full));
+    EXPECT_FALSE(held.is_idle());
+    EXPECT_TRUE(has("cpu.weight", "100\n"));
+  }
+  EXPECT_TRUE(held.weigh(CgroupWeight::Idle));
+  held.hurry();
+  EXPECT_TRUE(has("cpu.weight", "10000\n"));
+}
+
 TEST_F(RealCgroups, ALeafIsRemovedWithWhatLivesInIt) {
   fs::path path;
   pid_t sleeper = -1;

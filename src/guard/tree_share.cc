@@ -1,0 +1,47 @@
+#include "guard/tree_share.h"
+
+#include "os/session_weight.h"
+
+namespace keisei::guard {
+
+void TreeShare::specify(os::JailSpec& spec) {
+  if (spec.slack == 0) {
+    return;
+  }
+  const bool weighs = !cgroup_.is_idle() && os::sessions_have_weights();
+  if (!weighs) {
+    spec.without |= os::mechanism::kIdleSession;  // it could be set, and would count for nothing
+  }
+  weight_.begin(weighs && command_.session == Session::Own ? TreeWeight::Start::Low
+                                                           : TreeWeight::Start::LowClass);
+}
+
+bool TreeShare::can_slack() const {
+  const bool weighed =
+      cgroup_.can_weigh() || (command_.session == Session::Own && os::sessions_have_weights());
+  return weighed && command_.scheduling == Scheduling::Burst;
+}
+
+void TreeShare::apply(os::Jail& jail, const std::vector<pid_t>& members, double cpu_seconds,
+                      MonotonicTime now) {
+  if (cpu_limit_) {
+    cpu_allows_ = cpu_limit_->may_run(now, cpu_seconds);
+  }
+  pace_.apply(!cpu_allows_ || training_allows_ == Pace::Stop, jail, now, cpu_seconds);
+  if (!can_slack()) {
+    return;
+  }
+  const bool low = training_allows_ == Pace::Slack;
+  if (cgroup_.can_weigh()) {
+    cgroup_.set_idle(low);
+  } else {
+    weight_.set(low, members, now);
+  }
+}
+
+bool TreeShare::lift_to_die(const std::vector<pid_t>& members) {
+  cgroup_.hurry();
+  return weight_.lift_first(members);
+}
+
+}  // namespace keisei::guard
