@@ -139,6 +139,13 @@ void GuardedTask::watch_tree(std::optional<Bytes> host_shared_memory) {
     options.account_rest = {};
     share_.limit_cpu(*context_.limits.cpu_percent, facts_.admitted);
   }
+  if (context_.enforced()) {
+    options.stand_still = [this](bool still) {
+      if (!context_.control.suspended()) {
+        share_.stand_still(still, *jail_);
+      }
+    };
+  }
   monitor_.emplace(view_, std::move(options));
 }
 

@@ -59,6 +59,10 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   ResourceSample sample;
   CheapSum sum = sum_up(sample);
   const bool scan = !next_scan_ || now >= *next_scan_;
+  const bool stands_still = should_stand_still(sum, scan);
+  if (stands_still) {
+    options_.stand_still(true);
+  }
   if (scan) {
     scan_descriptors(now, Look::WhenDue);
   }
@@ -66,6 +70,9 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   sum.shared = sum.shared > Bytes{} ? std::max(Bytes{}, sum.shared - inherited(now)) : Bytes{};
   scratch_used_ = scratch_ ? view_.used_of_file_system(scratch_->fd) : Bytes{};
   sample.memory = settle(sum, now);
+  if (stands_still && sample.memory <= options_.memory_limit) {
+    options_.stand_still(false);
+  }
   const Bytes bound = sum.anonymous + hidden_.growth_of_host().value_or(Bytes{});
   if (bound > options_.memory_limit) {
     sample.growth_of_host = hidden_.growth_of_host();
@@ -133,6 +140,18 @@ ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
     metrics_.cpu_seconds_seen = cpu_seconds;
   }
   return sum;
+}
+
+/// Not of one that has its size: what it shares was measured, and stopping it again and again would
+/// cost it much.
+bool ResourceMonitor::should_stand_still(const CheapSum& sum, bool scan) const {
+  if (!options_.stand_still || options_.kernel_holds_memory || members_.size() < kMany) {
+    return false;
+  }
+  const Bytes believed = cheap_sum(sum) - counted_twice_;
+  const bool grows = believed > last_.memory;
+  const bool near = believed.count > options_.memory_limit.count / 100 * kNearly;
+  return grows && (believed > options_.memory_limit || (scan && near));
 }
 
 ResourceMonitor::CpuTimes ResourceMonitor::cpu_times() const {

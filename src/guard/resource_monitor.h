@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -60,6 +61,9 @@ struct PerformanceMetrics {
 /// most every 6 to 100 ms; the exact and dear probe only where the cheap sum is above the limit and
 /// may count pages twice. While it stays so, the probe is repeated, with four times its CPU time
 /// and at least 20 ms between two of them: a page that is copied at last changes no cheap sum.
+/// Many processes that grow near the limit stand still while the dear things are read: among a
+/// hundred of them one may wait 70 ms for a processor with the lock that the reader needs, and the
+/// rest take 3 GB/s meanwhile.
 /// A tree far from its limit that has not used the processor since the last sample has changed
 /// nothing, and its CPU time is all that is read; but for every 250 ms, since others may do
 /// something to its memory (khugepaged).
@@ -76,6 +80,9 @@ class ResourceMonitor {
     std::set<os::FileId> shared_files = {};  ///< memfds that were handed in
     /// Between two counts of CPU time, threads and I/O, which nothing but a CPU limit needs often.
     std::chrono::nanoseconds account_rest = std::chrono::milliseconds(100);
+    /// Stops the tree (true), and lets it go on: asked of many processes that grow towards their
+    /// limit, while they are counted. A tree found above it is not told to go on.
+    std::function<void(bool)> stand_still = {};
   };
   /// `view` outlives the monitor.
   ResourceMonitor(os::ProcessView& view, Options options);
@@ -121,6 +128,7 @@ class ResourceMonitor {
   enum class Look { WhenDue, Afresh };
   void scan_descriptors(MonotonicTime now, Look look);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
+  [[nodiscard]] bool should_stand_still(const CheapSum& sum, bool scan) const;
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
   [[nodiscard]] Exact exact(Bytes cheap);

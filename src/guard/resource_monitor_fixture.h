@@ -96,7 +96,8 @@ class ResourceMonitorTest : public testing::Test {
             {.root = kInit,
              .memory_limit = megabytes(500),
              .worker = true,
-             .shared_files = {kWeights}}};
+             .shared_files = {kWeights},
+             .stand_still = [this](bool still) { stops_.push_back(still); }}};
   }
   void add(pid_t pid, Bytes anonymous, Bytes shared = {}) {
     view_.processes[pid].memory = {.anonymous = anonymous, .shared = shared};
@@ -112,6 +113,7 @@ class ResourceMonitorTest : public testing::Test {
   }
 
   FakeView view_;
+  std::vector<bool> stops_;  // true: the tree was to stand still; false: to go on
   MonotonicTime now_{1s};
 };
 

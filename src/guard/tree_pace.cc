@@ -16,6 +16,12 @@ void TreePace::apply(bool stop, os::Jail& jail, MonotonicTime now, double cpu_se
   }
 }
 
+void TreePace::stand_still(bool still, os::Jail& jail) const {
+  if (!stopped_since_) {
+    jail.signal_tree(still ? SIGSTOP : SIGCONT);
+  }
+}
+
 void TreePace::stop_again(os::Jail& jail) { jail.signal_tree(SIGSTOP); }
 
 std::chrono::nanoseconds TreePace::paused(MonotonicTime end) const {

@@ -16,6 +16,8 @@ class TreePace {
   /// At any time, and again after each sample. `cpu_seconds`: what the tree has used so far; where
   /// that grows while it is stopped, it is stopped once more: a newborn may have missed the signal.
   void apply(bool stop, os::Jail& jail, MonotonicTime now, double cpu_seconds);
+  /// For an instant, in which it is counted; nothing to do while it stands anyway.
+  void stand_still(bool still, os::Jail& jail) const;
   /// Where somebody else made it go on.
   static void stop_again(os::Jail& jail);
   [[nodiscard]] bool stopped() const { return stopped_since_.has_value(); }

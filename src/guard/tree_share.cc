@@ -39,6 +39,11 @@ void TreeShare::apply(os::Jail& jail, const std::vector<pid_t>& members, double 
   }
 }
 
+void TreeShare::stand_still(bool still, os::Jail& jail) {
+  stood_still_ = true;
+  pace_.stand_still(still, jail);
+}
+
 bool TreeShare::lift_to_die(const std::vector<pid_t>& members) {
   cgroup_.hurry();
   return weight_.lift_first(members);

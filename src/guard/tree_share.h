@@ -42,11 +42,13 @@ class TreeShare {
   /// Of a tree with these members that has used so much CPU time.
   void apply(os::Jail& jail, const std::vector<pid_t>& members, double cpu_seconds,
              MonotonicTime now);
+  /// For an instant, in which it is counted.
+  void stand_still(bool still, os::Jail& jail);
   /// Where somebody else made it go on.
   static void stop_again(os::Jail& jail) { TreePace::stop_again(jail); }
   [[nodiscard]] bool stopped() const { return pace_.stopped(); }
   /// Whether a stop by SIGSTOP need not be anybody else's.
-  [[nodiscard]] bool may_have_stopped_it() const { return is_paced(); }
+  [[nodiscard]] bool may_have_stopped_it() const { return is_paced() || stood_still_; }
   [[nodiscard]] std::chrono::nanoseconds paused(MonotonicTime end) const {
     return pace_.paused(end);
   }
@@ -69,6 +71,7 @@ class TreeShare {
   Pace training_allows_ = Pace::Burst;
   TreePace pace_;
   TreeWeight weight_;
+  bool stood_still_ = false;  // at some time
 };
 
 }  // namespace keisei::guard
