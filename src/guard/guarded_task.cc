@@ -140,11 +140,8 @@ void GuardedTask::watch_tree(std::optional<Bytes> host_shared_memory) {
     share_.limit_cpu(*context_.limits.cpu_percent, facts_.admitted);
   }
   if (context_.enforced()) {
-    options.stand_still = [this](bool still) {
-      if (!context_.control.suspended()) {
-        share_.stand_still(still, *jail_);
-      }
-    };
+    options.stop_to_count = [this] { return share_.stop_to_count(*jail_); };
+    options.go_on = [this] { share_.go_on(*jail_); };
   }
   monitor_.emplace(view_, std::move(options));
 }
@@ -255,7 +252,7 @@ void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {
     begin_ending(now);
   };
   const auto main_stopped = [&](const os::JailMainStopped& stopped) {
-    if (stopped.signal != SIGSTOP || !share_.may_have_stopped_it()) {
+    if (stopped.signal != SIGSTOP || !share_.is_paced()) {
       context_.control.note_stopped(stopped.signal);
     }
   };
@@ -274,6 +271,9 @@ void GuardedTask::hear_report(MonotonicTime now) {
 void GuardedTask::hear_caller(MonotonicTime now) {
   for (const RunControl::Order& order : context_.control.take_orders()) {
     carry_out(order, *jail_);
+    if (stops(order) || order.signal == SIGCONT) {
+      share_.note_user_stop(order.signal != SIGCONT);
+    }
     if (share_.stopped() && stops(order)) {
       context_.control.note_stopped(order.signal);  // it stands still already, and cannot tell
     }
@@ -297,6 +297,7 @@ void GuardedTask::watch_scratch() {
 
 void GuardedTask::look(MonotonicTime now) {
   watch_scratch();
+  share_.go_on_at_last(*jail_);
   const ResourceSample sample = monitor_->sample(now);
   const std::chrono::nanoseconds elapsed = now - facts_.admitted;
   if (context_.gpu != nullptr && elapsed > kGpuWorthwhile) {
@@ -361,6 +362,7 @@ void GuardedTask::kill_all() {
 
 void GuardedTask::begin_ending(MonotonicTime now) {
   if (!ending_) {
+    share_.begin_ending();
     ending_.emplace(jail_->containment(), now);
     facts_.ended = now;
   }

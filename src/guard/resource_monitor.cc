@@ -30,7 +30,9 @@ constexpr std::chrono::nanoseconds kUrgentRest = 20ms;  // at most, where growth
 constexpr std::chrono::nanoseconds kExactRest = 20ms;   // at least, where none was
 constexpr int kExactShare = 4;                          // a rest is so many times the probe's cost
 constexpr std::size_t kMany = 8;                        // processes
-constexpr std::int64_t kNearly = 80;                    // percent of the limit
+constexpr Bytes kUnseenGrowth = megabytes(500);  // in a read that waits for 150 ms, at 3 GB/s
+constexpr Bytes kStepAtMost = megabytes(5);      // more than a tree of one size breathes
+constexpr std::int64_t kNearly = 80;             // percent of the limit
 constexpr int kNearlyLooks = 3;
 constexpr std::int64_t kHardlyShared = 98;  // percent of the cheap sum: no doubt that it is true
 constexpr std::chrono::nanoseconds kInheritedRest = 250ms;
@@ -59,10 +61,7 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   ResourceSample sample;
   CheapSum sum = sum_up(sample);
   const bool scan = !next_scan_ || now >= *next_scan_;
-  const bool stands_still = should_stand_still(sum, scan);
-  if (stands_still) {
-    options_.stand_still(true);
-  }
+  const bool stands_still = should_stop_to_count(sum, scan) && options_.stop_to_count();
   if (scan) {
     scan_descriptors(now, Look::WhenDue);
   }
@@ -71,7 +70,7 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   scratch_used_ = scratch_ ? view_.used_of_file_system(scratch_->fd) : Bytes{};
   sample.memory = settle(sum, now);
   if (stands_still && sample.memory <= options_.memory_limit) {
-    options_.stand_still(false);
+    options_.go_on();
   }
   const Bytes bound = sum.anonymous + hidden_.growth_of_host().value_or(Bytes{});
   if (bound > options_.memory_limit) {
@@ -144,14 +143,17 @@ ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
 
 /// Not of one that has its size: what it shares was measured, and stopping it again and again would
 /// cost it much.
-bool ResourceMonitor::should_stand_still(const CheapSum& sum, bool scan) const {
-  if (!options_.stand_still || options_.kernel_holds_memory || members_.size() < kMany) {
+bool ResourceMonitor::should_stop_to_count(const CheapSum& sum, bool scan) const {
+  const bool many = members_.size() >= kMany ||
+                    (members_.size() > 1 && static_cast<std::size_t>(threads_) >= kMany);
+  if (!options_.stop_to_count || options_.kernel_holds_memory || !many) {
     return false;
   }
-  const Bytes believed = cheap_sum(sum) - counted_twice_;
-  const bool grows = believed > last_.memory;
-  const bool near = believed.count > options_.memory_limit.count / 100 * kNearly;
-  return grows && (believed > options_.memory_limit || (scan && near));
+  const Bytes believed = cheap_sum(sum) - counted_twice_ - inherited_;
+  const Bytes step = std::min(Bytes{options_.memory_limit.count / 100}, kStepAtMost);
+  const bool grows = believed > last_.memory + step;
+  const bool near = believed + kUnseenGrowth > options_.memory_limit;
+  return believed > options_.memory_limit || (scan && near && grows);
 }
 
 ResourceMonitor::CpuTimes ResourceMonitor::cpu_times() const {

@@ -61,9 +61,9 @@ struct PerformanceMetrics {
 /// most every 6 to 100 ms; the exact and dear probe only where the cheap sum is above the limit and
 /// may count pages twice. While it stays so, the probe is repeated, with four times its CPU time
 /// and at least 20 ms between two of them: a page that is copied at last changes no cheap sum.
-/// Many processes that grow near the limit stand still while the dear things are read: among a
-/// hundred of them one may wait 70 ms for a processor with the lock that the reader needs, and the
-/// rest take 3 GB/s meanwhile.
+/// Many processes that grow less than 500 MB below the limit stand still while the dear things are
+/// read: among a hundred of them one may wait 150 ms for a processor with the lock that the reader
+/// needs, and the rest take 3 GB/s meanwhile.
 /// A tree far from its limit that has not used the processor since the last sample has changed
 /// nothing, and its CPU time is all that is read; but for every 250 ms, since others may do
 /// something to its memory (khugepaged).
@@ -80,9 +80,11 @@ class ResourceMonitor {
     std::set<os::FileId> shared_files = {};  ///< memfds that were handed in
     /// Between two counts of CPU time, threads and I/O, which nothing but a CPU limit needs often.
     std::chrono::nanoseconds account_rest = std::chrono::milliseconds(100);
-    /// Stops the tree (true), and lets it go on: asked of many processes that grow towards their
-    /// limit, while they are counted. A tree found above it is not told to go on.
-    std::function<void(bool)> stand_still = {};
+    /// Stops the tree, and lets it go on: asked of many processes that grow near their limit, while
+    /// they are counted. False: it was not stopped, and is not told to go on. Nor is one that
+    /// is found above its limit, which is to end.
+    std::function<bool()> stop_to_count = {};
+    std::function<void()> go_on = {};
   };
   /// `view` outlives the monitor.
   ResourceMonitor(os::ProcessView& view, Options options);
@@ -128,7 +130,7 @@ class ResourceMonitor {
   enum class Look { WhenDue, Afresh };
   void scan_descriptors(MonotonicTime now, Look look);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
-  [[nodiscard]] bool should_stand_still(const CheapSum& sum, bool scan) const;
+  [[nodiscard]] bool should_stop_to_count(const CheapSum& sum, bool scan) const;
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
   [[nodiscard]] Exact exact(Bytes cheap);

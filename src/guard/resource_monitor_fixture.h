@@ -41,6 +41,9 @@ class FakeView : public os::ProcessView {
   int exact_probes = 0;
   int share_probes = 0;
   int mapped_reads = 0;
+  [[nodiscard]] int dear_reads() const {
+    return descriptor_scans + exact_probes + share_probes + mapped_reads;
+  }
 
   std::vector<pid_t> descendants(pid_t) override {
     std::vector<pid_t> pids;
@@ -91,13 +94,18 @@ class FakeView : public os::ProcessView {
 
 class ResourceMonitorTest : public testing::Test {
  protected:
-  ResourceMonitor monitor() {
+  ResourceMonitor monitor(Bytes limit = megabytes(500)) {
     return {view_,
             {.root = kInit,
-             .memory_limit = megabytes(500),
+             .memory_limit = limit,
              .worker = true,
              .shared_files = {kWeights},
-             .stand_still = [this](bool still) { stops_.push_back(still); }}};
+             .stop_to_count =
+                 [this] {
+                   stops_.push_back(view_.dear_reads());
+                   return stops_allowed_;
+                 },
+             .go_on = [this] { goings_on_.push_back(view_.dear_reads()); }}};
   }
   void add(pid_t pid, Bytes anonymous, Bytes shared = {}) {
     view_.processes[pid].memory = {.anonymous = anonymous, .shared = shared};
@@ -113,7 +121,10 @@ class ResourceMonitorTest : public testing::Test {
   }
 
   FakeView view_;
-  std::vector<bool> stops_;  // true: the tree was to stand still; false: to go on
+  // How much had been read that takes long when the tree was stopped, and when it was let go on.
+  std::vector<int> stops_;
+  std::vector<int> goings_on_;
+  bool stops_allowed_ = true;
   MonotonicTime now_{1s};
 };
 

@@ -1,6 +1,5 @@
 #include "guard/resource_monitor.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "guard/resource_monitor_fixture.h"
@@ -166,56 +165,6 @@ TEST_F(ResourceMonitorTest, OfManyProcessesIsReadWhatEachHasForItselfAlone) {
   EXPECT_EQ(watching.sample(now_).memory, megabytes(20 * 48));
   EXPECT_EQ(view_.share_probes, 11);
   EXPECT_EQ(view_.exact_probes, 0);
-}
-
-TEST_F(ResourceMonitorTest, ManyProcessesStandStillWhileTheyAreCountedAndNotLater) {
-  for (pid_t pid = 101; pid <= 120; ++pid) {
-    add(pid, megabytes(60));
-    view_.processes[pid].mappings = {
-        {.shared_memory = false, .proportional = megabytes(10), .anonymous = megabytes(60)}};
-  }
-  ResourceMonitor watching = monitor();
-  EXPECT_EQ(watching.sample(now_).memory, megabytes(200));
-  EXPECT_THAT(stops_, testing::ElementsAre(true, false));
-  (void)watching.sample(now_ + 1s);  // measured again, for a page may have been copied
-  EXPECT_EQ(view_.exact_probes, 40);
-  EXPECT_EQ(stops_.size(), 2U);
-}
-
-TEST_F(ResourceMonitorTest, ManyProcessesThatAreAboveTheLimitAreNotToldToGoOn) {
-  for (pid_t pid = 101; pid <= 120; ++pid) {
-    add(pid, megabytes(60));
-    view_.processes[pid].share = {.resident = megabytes(60), .proportional = megabytes(60)};
-  }
-  EXPECT_GT(monitor().sample(now_).memory, megabytes(500));
-  EXPECT_THAT(stops_, testing::ElementsAre(true));
-}
-
-TEST_F(ResourceMonitorTest, ManyProcessesThatGrowNearTheLimitStandStillForTheirDescriptorTables) {
-  const auto grow_to = [&](Bytes each) {
-    for (pid_t pid = 101; pid <= 120; ++pid) {
-      add(pid, each);
-    }
-  };
-  grow_to(megabytes(15));
-  ResourceMonitor watching = monitor();
-  (void)watching.sample(now_);
-  EXPECT_THAT(stops_, testing::IsEmpty());  // 300 MB of 500
-  grow_to(megabytes(21));
-  (void)watching.sample(now_ + 1ms);  // the tables are not due
-  EXPECT_THAT(stops_, testing::IsEmpty());
-  grow_to(megabytes(22));
-  (void)watching.sample(now_ + 1s);
-  EXPECT_THAT(stops_, testing::ElementsAre(true, false));
-  (void)watching.sample(now_ + 2s);
-  EXPECT_EQ(stops_.size(), 2U);  // it grows no more
-}
-
-TEST_F(ResourceMonitorTest, FewProcessesAreCountedWhileTheyRun) {
-  add(101, megabytes(300));
-  add(102, megabytes(300));
-  (void)monitor().sample(now_);
-  EXPECT_THAT(stops_, testing::IsEmpty());
 }
 
 TEST_F(ResourceMonitorTest, SharedPagesOfManyProcessesAreInNoneOfThemAlone) {

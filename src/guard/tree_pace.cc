@@ -16,9 +16,15 @@ void TreePace::apply(bool stop, os::Jail& jail, MonotonicTime now, double cpu_se
   }
 }
 
-void TreePace::stand_still(bool still, os::Jail& jail) const {
-  if (!stopped_since_) {
-    jail.signal_tree(still ? SIGSTOP : SIGCONT);
+bool TreePace::stop_to_count(os::Jail& jail) const {
+  return !stopped_since_ && jail.signal_tree(SIGSTOP);
+}
+
+void TreePace::go_on(os::Jail& jail) { owes_going_on_ = !jail.signal_tree(SIGCONT); }
+
+void TreePace::go_on_at_last(os::Jail& jail) {
+  if (owes_going_on_ && !stopped_since_) {
+    go_on(jail);
   }
 }
 

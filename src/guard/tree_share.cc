@@ -39,14 +39,9 @@ void TreeShare::apply(os::Jail& jail, const std::vector<pid_t>& members, double 
   }
 }
 
-void TreeShare::stand_still(bool still, os::Jail& jail) {
-  stood_still_ = true;
-  pace_.stand_still(still, jail);
-}
-
-bool TreeShare::lift_to_die(const std::vector<pid_t>& members) {
-  cgroup_.hurry();
-  return weight_.lift_first(members);
+bool TreeShare::stop_to_count(os::Jail& jail) const {
+  return !user_stopped_ && command_.session == Session::Own &&
+         jail.containment() != os::Containment::Sweep && pace_.stop_to_count(jail);
 }
 
 }  // namespace keisei::guard

@@ -19,7 +19,7 @@ namespace keisei::guard {
 
 /// What a tree gets of the processors: all it can take, what the training leaves over, or nothing
 /// for a while. Its CPU limit, the training and whoever counts it have a say in that.
-///   specify() -> limit_cpu(), follow_training() -> apply() again and again -> lift_to_die()
+///   specify() -> limit_cpu(), follow_training() -> apply() again and again -> begin_ending()
 class TreeShare {
  public:
   /// Both outlive it.
@@ -35,27 +35,34 @@ class TreeShare {
   void follow_training(bool follow) { follows_training_ = follow; }
   void allow(Pace pace) { training_allows_ = pace; }
 
-  /// Whether anybody here stops it and lets it go on.
+  /// Whether anybody stops it and lets it go on while it runs, for longer than to count it.
   [[nodiscard]] bool is_paced() const { return cpu_limit_.has_value() || follows_training_; }
   /// Whether its weight can be lowered and lifted while it runs.
   [[nodiscard]] bool can_slack() const;
   /// Of a tree with these members that has used so much CPU time.
   void apply(os::Jail& jail, const std::vector<pid_t>& members, double cpu_seconds,
              MonotonicTime now);
-  /// For an instant, in which it is counted.
-  void stand_still(bool still, os::Jail& jail);
+  /// For an instant, in which it is counted, and after that. False where it is not to be stopped:
+  /// what its user stopped must not go on, a shell would take the stop for its user's, and without
+  /// a namespace the jail's init has to look for whom to stop, which takes longer.
+  [[nodiscard]] bool stop_to_count(os::Jail& jail) const;
+  void go_on(os::Jail& jail) { pace_.go_on(jail); }
+  /// At each look: what go_on() could not tell.
+  void go_on_at_last(os::Jail& jail) { pace_.go_on_at_last(jail); }
+  /// Whether its user wants it to stand still, in whatever way he said so.
+  void note_user_stop(bool stopped) { user_stopped_ = stopped; }
   /// Where somebody else made it go on.
   static void stop_again(os::Jail& jail) { TreePace::stop_again(jail); }
   [[nodiscard]] bool stopped() const { return pace_.stopped(); }
-  /// Whether a stop by SIGSTOP need not be anybody else's.
-  [[nodiscard]] bool may_have_stopped_it() const { return is_paced() || stood_still_; }
   [[nodiscard]] std::chrono::nanoseconds paused(MonotonicTime end) const {
     return pace_.paused(end);
   }
 
+  /// Its end has begun, by itself or not: what is left is to end soon.
+  void begin_ending() { cgroup_.hurry(); }
   /// Before the signal: at low weight it gets no processor to leave its locks with. True where all
   /// of it has a full share now.
-  bool lift_to_die(const std::vector<pid_t>& members);
+  bool lift_to_die(const std::vector<pid_t>& members) { return weight_.lift_first(members); }
   /// What that did not manage; again when next_lift() comes.
   void lift(const std::vector<pid_t>& members) { weight_.lift(members); }
   [[nodiscard]] std::optional<MonotonicTime> next_lift(MonotonicTime now) const {
@@ -71,7 +78,7 @@ class TreeShare {
   Pace training_allows_ = Pace::Burst;
   TreePace pace_;
   TreeWeight weight_;
-  bool stood_still_ = false;  // at some time
+  bool user_stopped_ = false;
 };
 
 }  // namespace keisei::guard

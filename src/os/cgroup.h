@@ -59,7 +59,8 @@ class CgroupLeaf {
   /// frozen process still dies by SIGKILL. False where the kernel refused.
   bool freeze();
   bool thaw();
-  /// What is to die gets more than a full weight, and all the time: dying takes a share too.
+  /// What is to end gets all the time, and more than a full weight where it was idle: dying takes a
+  /// share too.
   void hurry();
   /// SIGKILL to all, forks that race with it included, in a hurry.
   void kill();

@@ -222,9 +222,10 @@ std::optional<JailEvent> Jail::understand(HeardMessage heard) {
   return std::nullopt;
 }
 
-void Jail::send(const JailOrder& order) {
+bool Jail::send(const JailOrder& order) {
+  const ssize_t sent = ::send(control_.get(), &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT);
   // An init that is gone, or about to be, needs no order.
-  (void)!::send(control_.get(), &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent == static_cast<ssize_t>(sizeof order) || (errno != EAGAIN && errno != ENOBUFS);
 }
 
 void Jail::signal_main(int signal) { send({.kind = JailOrderKind::SignalMain, .signal = signal}); }
@@ -235,7 +236,9 @@ void Jail::signal_group(int signal) {
 
 void Jail::give_terminal() { send({.kind = JailOrderKind::TakeTerminal}); }
 
-void Jail::signal_tree(int signal) { send({.kind = JailOrderKind::SignalTree, .signal = signal}); }
+bool Jail::signal_tree(int signal) {
+  return send({.kind = JailOrderKind::SignalTree, .signal = signal});
+}
 
 void Jail::kill_tree(std::span<const pid_t> members, bool help) {
   if (hold_.containment == Containment::Sweep) {

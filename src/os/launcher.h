@@ -99,8 +99,8 @@ class Jail {
   void signal_group(int signal);
   /// Makes that group the foreground group of the session's terminal.
   void give_terminal();
-  /// Every process but the init.
-  void signal_tree(int signal);
+  /// Every process but the init. False: not now, for want of room for one more order.
+  bool signal_tree(int signal);
   /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: each is
   /// killed by itself, and with `help` a thread frees the memory of a large tree beside the dying.
   /// The kill waits 1 ms at most to find what is to be killed, and 1 ms for that thread to run.
@@ -123,7 +123,7 @@ class Jail {
         init_pid_(started.value),
         hold_{.containment = static_cast<Containment>(started.detail)} {}
   [[nodiscard]] std::optional<JailEvent> understand(HeardMessage heard);
-  void send(const JailOrder& order);
+  bool send(const JailOrder& order);
 
   UniqueFd control_;
   UniqueFd pidfd_;

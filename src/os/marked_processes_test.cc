@@ -23,10 +23,20 @@ using testing::Not;
 
 std::string fresh_mark() { return "KEISEI_MARK=" + std::to_string(getpid()) + "-marked"; }
 
-/// sleep(1) with `mark` in its environment, or as an argument of the shell that became it.
+template <typename Condition>
+bool soon(Condition condition) {
+  for (int i = 0; i < 5000 && !condition(); ++i) {
+    std::this_thread::sleep_for(1ms);
+  }
+  return condition();
+}
+
+/// A group of its own: a shell, and sleep(1) with `mark` in its environment, or as an argument of
+/// the shell that became it.
 pid_t start_sleep(const std::string& mark, bool in_environment) {
   const pid_t child = fork();
   if (child == 0) {
+    setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     std::string word = mark;
     char shell[] = "sh";
@@ -43,15 +53,7 @@ pid_t start_sleep(const std::string& mark, bool in_environment) {
 
 /// Once its program runs.
 bool soon_marked(pid_t pid, const std::string& mark) {
-  for (int i = 0; i < 5000 && !carries_mark(pid, mark); ++i) {
-    std::this_thread::sleep_for(1ms);
-  }
-  return carries_mark(pid, mark);
-}
-
-void end(pid_t pid) {
-  kill(pid, SIGKILL);
-  waitpid(pid, nullptr, 0);
+  return soon([&] { return carries_mark(pid, mark); });
 }
 
 TEST(MarkedProcesses, AreFoundByTheirArgumentsAndByTheirEnvironment) {
@@ -61,7 +63,7 @@ TEST(MarkedProcesses, AreFoundByTheirArgumentsAndByTheirEnvironment) {
     EXPECT_TRUE(soon_marked(child, mark));
     EXPECT_THAT(find_marked_processes(mark), Contains(child));
     EXPECT_FALSE(carries_mark(child, mark + "-of-another"));
-    kill(child, SIGKILL);
+    kill(-child, SIGKILL);
     siginfo_t info;
     waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
     EXPECT_FALSE(carries_mark(child, mark));  // dead, though nobody has waited for it
@@ -82,13 +84,15 @@ TEST(MarkedProcesses, OneThatHasLostItsFirstThreadIsFoundToo) {
     syscall(SYS_exit, 0);
   }
   const std::string stat = "/proc/" + std::to_string(child) + "/stat";
-  while (parse_stat(read_proc(stat).value_or(""), 100).value().state != 'Z') {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(soon([&] {
+    const auto process = parse_stat(read_proc(stat).value_or(""), 100);
+    return process && process->state == 'Z';
+  }));
   EXPECT_TRUE(read_proc("/proc/" + std::to_string(child) + "/cmdline").value_or("").empty());
   EXPECT_TRUE(carries_mark(child, mark));
   EXPECT_THAT(find_marked_processes(mark), Contains(child));
-  end(child);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
 }
 
 }  // namespace
