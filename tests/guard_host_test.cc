@@ -101,7 +101,7 @@ TEST_F(HostOfARun, ClocksThatStepAndMachinesThatSleepEndNoRunAndKeepNoneAlive) {
 /// In a cgroup with the controller cpu sessions have no weight, so the run's cgroup has to have it.
 /// A training on every core would lose half of its rate to a spinning evaluation of the same
 /// weight.
-TEST_F(HostOfARun, InACgroupTheLowestWeightLeavesATrainingItsProcessors) {
+TEST(RunInACgroup, TheLowestWeightLeavesATrainingItsProcessors) {
   const Result<os::CgroupPlace> place = os::find_delegated_cgroup(os::this_cgroup_host());
   if (!place || !place->cpu) {
     GTEST_SKIP() << "no delegated cgroup v2 with the controller cpu";
