@@ -9,13 +9,17 @@ namespace keisei::guard {
 
 double BlockSums::add(const ImpactBlock& block) {
   KEISEI_CHECK(block.off_gain && !block.frames.empty(), "a block is not complete");
+  // In slots of that block.
   double weight = 0;
-  double work = 0;  // in frames of the reference, their length at most
+  double work = 0;  // of the reference, their length at most
+  double seen_loss = 0;
   double on_loss = 0;
   for (const OnFrame& frame : block.frames) {
-    weight += frame.weight;
-    work += frame.weight * std::min(1 - frame.loss, 1.0);
-    on_loss += frame.weight * frame.loss;
+    const double slots = frame.seconds / block.slot_s;
+    weight += slots;
+    work += slots * std::min(1 - frame.loss, 1.0);
+    seen_loss += slots * frame.seen_loss;
+    on_loss += slots * frame.loss;
     seconds_ += frame.seconds;
   }
   const double gain = *block.off_gain;
@@ -28,8 +32,7 @@ double BlockSums::add(const ImpactBlock& block) {
   const double beyond = (weight - drawn) * cap;
   ++blocks_;
   frames_ += static_cast<std::int64_t>(block.frames.size());
-  weight_ += weight;
-  const double loss = on_loss + weight * gain;
+  const double loss = block.slot_s * (seen_loss + weight * gain);
   loss_ += loss;
   // Clipped on the far side too: a hold-out that stood still must not buy, nor cost, hours; nor
   // does one that is slow beyond the cap make up for work that was not done.
@@ -39,13 +42,13 @@ double BlockSums::add(const ImpactBlock& block) {
   if (gain > cap) {
     ++wholly_lost_;
   }
-  upper_loss_ += gain > cap ? std::max(upper_loss, weight) : upper_loss;
-  upper_.add(std::min(1.0, slots * std::min(upper_gain, cap)));
+  upper_loss_ += block.slot_s * (gain > cap ? std::max(upper_loss, weight) : upper_loss);
+  upper_.add(std::min(1.0, slots * std::min(upper_gain, cap)), block.slot_s);
   const double lower_gain = std::min(gain, 2 * cap);
-  const double lower_loss = on_loss + drawn * lower_gain - beyond;
-  lower_loss_ += gain < -cap ? std::min(lower_loss, 0.0) : lower_loss;
-  lower_.add(std::min(1.0, -slots * std::max(lower_gain, -cap)));
-  const double on_rate = 1 - on_loss / weight;
+  const double lower_loss = seen_loss + drawn * lower_gain - beyond;
+  lower_loss_ += block.slot_s * (gain < -cap ? std::min(lower_loss, 0.0) : lower_loss);
+  lower_.add(std::min(1.0, -slots * std::max(lower_gain, -cap)), block.slot_s);
+  const double on_rate = 1 - seen_loss / weight;
   if (on_rate > 0 && gain > -1) {
     log_ratio_ += std::log(on_rate / (1 + gain));
     ++log_ratios_;
@@ -57,9 +60,9 @@ BoundedShare BlockSums::share() const {
   if (blocks_ == 0) {
     return {.estimate = 0, .lower = 0, .upper = 1};
   }
-  return {.estimate = loss_ / weight_,
-          .lower = (lower_loss_ - lower_.slack()) / weight_,
-          .upper = std::min(1.0, (upper_loss_ + upper_.slack()) / weight_)};
+  return {.estimate = loss_ / seconds_,
+          .lower = (lower_loss_ - lower_.slack()) / seconds_,
+          .upper = std::min(1.0, (upper_loss_ + upper_.slack()) / seconds_)};
 }
 
 std::optional<double> BlockSums::log_ratio() const {

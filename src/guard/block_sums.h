@@ -26,23 +26,25 @@ struct BlockPlan {
 /// A frame in which evaluations ran.
 struct OnFrame {
   double seconds = 0;
-  double weight = 0;  ///< its length over the planned one
-  double loss = 0;    ///< of the reference's rate; negative where it was faster
+  double seen_loss = 0;  ///< of the reference's rate; negative where it was faster
+  double loss = 0;       ///< the same, for the upper bound: a gain is believed up to a point
 };
 
 /// A block of frames with its hold-out, as training_impact.h describes it.
 struct ImpactBlock {
+  double slot_s = 1;  ///< the length that was planned for each of its slots, before it began
   double cap = 0;
   std::vector<OnFrame> frames;
   std::optional<double> off_gain;  ///< of the hold-out over the reference's rate, minus 1
 };
 
-/// The loss over blocks of one kind, bounded at every look. In frames of planned length.
+/// The loss over blocks of one kind, bounded at every look. In seconds: slots are longer beside a
+/// training with longer steps, and what is lost in a long one counts accordingly.
 class BlockSums {
  public:
   explicit BlockSums(double alpha) : upper_(alpha), lower_(alpha) {}
 
-  /// REQUIRES: its hold-out and a frame at least. Its loss, in frames of the reference's work.
+  /// REQUIRES: its hold-out and a frame at least. Its loss, in seconds of the reference's work.
   double add(const ImpactBlock& block);
   /// [0, 1] before the first.
   [[nodiscard]] BoundedShare share() const;
@@ -57,8 +59,7 @@ class BlockSums {
  private:
   std::int64_t blocks_ = 0;
   std::int64_t frames_ = 0;
-  double weight_ = 0;
-  double loss_ = 0;
+  double loss_ = 0;        // seconds, as the next two
   double upper_loss_ = 0;  // before the slack
   double lower_loss_ = 0;
   double seconds_ = 0;

@@ -28,12 +28,39 @@ constexpr std::array<Component, 10> kMixture = {{{0.95, 0.25},
 
 double psi(double lambda) { return -std::log1p(-lambda) - lambda; }
 
-/// Of the mixture at a sum of E[x] - x of `excess`.
-double log_mixture(double excess, double squares) {
-  std::array<double, kMixture.size()> terms{};
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+void SumBound::add(double x, double unit) {
+  KEISEI_CHECK(x <= 1, "{} is above the bound that the sequence assumes", x);
+  KEISEI_CHECK(unit > 0, "a unit of {}", unit);
+  first_unit_ = count_ == 0 ? unit : first_unit_;
+  ++count_;
+  sum_ += unit * x;
+  units_ += unit;
+  for (std::size_t i = 0; i < kComponents; ++i) {
+    const double scaled = kMixture[i].lambda * (unit / first_unit_);
+    variance_[i] += scaled < 1 ? psi(scaled) * x * x : kNever;
+  }
+  slack_.reset();
+}
+
+double SumBound::slack() const {
+  if (count_ == 0) {
+    return 0;
+  }
+  if (!slack_) {
+    slack_ = std::min(crossing(), units_ - sum_);
+  }
+  return *slack_;
+}
+
+/// At a sum of u (E[x] - x) of `excess`, in first units.
+double SumBound::log_mixture(double excess) const {
+  std::array<double, kComponents> terms{};
   for (std::size_t i = 0; i < terms.size(); ++i) {
-    const Component& c = kMixture[i];
-    terms[i] = std::log(c.weight) + c.lambda * excess - psi(c.lambda) * squares;
+    terms[i] = std::log(kMixture[i].weight) + kMixture[i].lambda * excess - variance_[i];
   }
   const double top = std::ranges::max(terms);
   double sum = 0;
@@ -44,43 +71,27 @@ double log_mixture(double excess, double squares) {
 }
 
 /// Where one component alone has crossed; the mixture crosses no later than the best of them.
-double crossing_of_best(double threshold, double squares) {
-  double best = std::numeric_limits<double>::infinity();
-  for (const Component& c : kMixture) {
-    best = std::min(best, (threshold - std::log(c.weight) + psi(c.lambda) * squares) / c.lambda);
+double SumBound::crossing_of_best(double threshold) const {
+  double best = kNever;
+  for (std::size_t i = 0; i < kComponents; ++i) {
+    const Component& c = kMixture[i];
+    best = std::min(best, (threshold - std::log(c.weight) + variance_[i]) / c.lambda);
   }
   return best;
-}
-
-}  // namespace
-
-void SumBound::add(double x) {
-  KEISEI_CHECK(x <= 1, "{} is above the bound that the sequence assumes", x);
-  ++count_;
-  sum_ += x;
-  squares_ += x * x;
-  slack_.reset();
-}
-
-double SumBound::slack() const {
-  if (count_ == 0) {
-    return 0;
-  }
-  if (!slack_) {
-    slack_ = crossing();
-  }
-  return *slack_;
 }
 
 double SumBound::crossing() const {
   const double threshold = -std::log(alpha_);
   double low = 0;
-  double high = crossing_of_best(threshold, squares_);
+  double high = crossing_of_best(threshold);
+  if (high == kNever) {
+    return high;
+  }
   for (int step = 0; step < 60; ++step) {
     const double middle = (low + high) / 2;
-    (log_mixture(middle, squares_) >= threshold ? high : low) = middle;
+    (log_mixture(middle) >= threshold ? high : low) = middle;
   }
-  return high;
+  return high * first_unit_;
 }
 
 }  // namespace keisei::guard

@@ -26,10 +26,10 @@ int runs_that_miss(const Next& make_next) {
     double means = 0;
     bool miss = false;
     for (int look = 0; look < kLooks; ++look) {
-      const auto [value, mean] = next(random, bound);
-      bound.add(value);
-      means += mean;
-      // The slack is dear to compute, and never below ln 20.
+      const auto [value, mean, unit] = next(random, bound);
+      bound.add(value, unit);
+      means += unit * mean;
+      // The slack is dear to compute, and hardly below ln 20.
       miss = miss || (means > bound.sum() + 2.9 && means > bound.sum() + bound.slack());
     }
     missed += miss ? 1 : 0;
@@ -40,6 +40,7 @@ int runs_that_miss(const Next& make_next) {
 struct Draw {
   double value;
   double mean;
+  double unit = 1;
 };
 
 TEST(SumBound, HoldsAtAllLooksForCoins) {
@@ -72,6 +73,36 @@ TEST(SumBound, HoldsAgainstADrawThatDependsOnThePast) {
     };
   };
   EXPECT_LE(runs_that_miss(adversary), kTooMany);
+}
+
+/// Long draws where it has won, short ones where it has lost: in units of each the sum would say
+/// little about the sum of all.
+TEST(SumBound, HoldsForDrawsOfDifferentUnits) {
+  const auto mixed = [] {
+    return [](std::mt19937_64& random, const SumBound& bound) {
+      return Draw{
+          .value = random() % 2 == 0 ? 1.0 : -1.0, .mean = 0, .unit = bound.sum() < 0 ? 12.0 : 1.0};
+    };
+  };
+  EXPECT_LE(runs_that_miss(mixed), kTooMany);
+}
+
+TEST(SumBound, UnitsAreAMatterOfScale) {
+  SumBound ones(kAlpha);
+  SumBound tenths(kAlpha);
+  for (int i = 0; i < 100; ++i) {
+    ones.add(i % 2 == 0 ? 0.3 : -0.2);
+    tenths.add(i % 2 == 0 ? 0.3 : -0.2, 0.1);
+  }
+  EXPECT_NEAR(tenths.sum(), ones.sum() / 10, 1e-12);
+  EXPECT_NEAR(tenths.slack(), ones.slack() / 10, 1e-9);
+}
+
+TEST(SumBound, AUnitThatIsTooLongForAllIsBoundedByWhatMayBe) {
+  SumBound bound(kAlpha);
+  bound.add(0.5, 0.01);
+  bound.add(0.25, 1000);
+  EXPECT_NEAR(bound.slack(), 0.005 + 750, 1e-6);
 }
 
 TEST(SumBound, IsNotVacuous) {

@@ -37,7 +37,8 @@ ImpactController::ImpactController(Options options)
 /// An on-slot, and the switches around it where evaluations stand still now, as if all were lost.
 bool ImpactController::affordable() const {
   const double switches = run_ ? 0 : 2 * timing_.washout_s();
-  return budget_.credit() >= timing_.frame_s() + switches;
+  const double slot = block_ ? block_->slot_s : timing_.frame_s();
+  return budget_.credit() >= slot + switches;
 }
 
 double ImpactController::predicted_charge() const {
@@ -412,6 +413,7 @@ ImpactController::Block ImpactController::make_block(std::string_view control) {
           .slots = plan.slots,
           .hold_out = hold_outs_.next(plan.slots),
           .next = 1,
+          .slot_s = timing_.frame_s(),
           .cap = plan.cap,
           .control = control};
 }
@@ -424,7 +426,7 @@ void ImpactController::begin_slot(std::optional<Block>& open, const ImpactObserv
          .burst = load_ || burst_,
          .control = block.control,
          .slot = {block.id, block.next, block.slots, block.cap}},
-        seen, timing_.frame_s());
+        seen, block.slot_s);
   if (block.next++ == block.slots) {
     open.reset();
   }

@@ -81,6 +81,7 @@ class ImpactController {
     std::int64_t slots = 0;
     std::int64_t hold_out = 0;  ///< 1 .. slots
     std::int64_t next = 1;
+    double slot_s = 0;  ///< of each of them: what is lost is summed up in seconds of that
     double cap = 0;
     std::string_view control = {};
   };

@@ -395,8 +395,11 @@ void TrainingGovernor::schedule(MonotonicTime at) {
 
 ImpactEstimate TrainingGovernor::estimate() const {
   ImpactEstimate estimate = controller_.estimate(MonotonicClock::now());
-  if (!unproven_because_.empty() && estimate.verdict == ImpactVerdict::Unproven) {
-    estimate.reason = fmt::format("{}; {}", unproven_because_, estimate.reason);
+  if (!unproven_because_.empty() && estimate.verdict != ImpactVerdict::Exceeded) {
+    estimate.verdict = ImpactVerdict::Unproven;
+    estimate.reason = estimate.reason.empty()
+                          ? unproven_because_
+                          : fmt::format("{}; {}", unproven_because_, estimate.reason);
   }
   return estimate;
 }

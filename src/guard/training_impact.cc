@@ -27,11 +27,12 @@ constexpr double kLeastBusy = 0.5;      // share of a frame in which training wa
 constexpr double kContradiction = 0.2;  // share of its CPU time that nobody loses unnoticed
 constexpr double kTellingCpus = 0.2;    // that a trainer uses at least, for that share to tell
 constexpr std::int64_t kTellingBlocks = 20;
-constexpr double kMostSilence = 0.5;  // share of the time without progress, in a certificate
-constexpr double kDisbelief = 5;      // seconds of progress that makes no sense, before it decides
-constexpr double kGuessFrames = 4;    // that a guess counts for
-constexpr double kBurstGuess = 0.5;   // two threads on two cores take half from each other
-constexpr double kSlackGuess = 0.25;  // what a barrier costs beside one idle-class thread
+constexpr double kMostSilence = 0.5;   // share of the time without progress, in a certificate
+constexpr double kDisbelief = 5;       // seconds of progress that makes no sense, before it decides
+constexpr double kCredibleAgain = 5;   // seconds without a fault, before anything is Within again
+constexpr double kGuessSeconds = 0.8;  // that a guess counts for
+constexpr double kBurstGuess = 0.5;    // two threads on two cores take half from each other
+constexpr double kSlackGuess = 0.25;   // what a barrier costs beside one idle-class thread
 
 bool is_silent(const FrameRecord& frame) {
   return frame.discarded == discard::kNoProgress || frame.discarded == discard::kUnseen ||
@@ -128,6 +129,17 @@ void TrainingImpact::count_time(const FrameRecord& frame) {
   disbelieved_s_ += guard::is_disbelieved(frame) ? length : 0;
 }
 
+void TrainingImpact::note_faults(const FrameRecord& frame, const Judged& judged) {
+  const bool faulty =
+      is_silent(frame) || guard::is_disbelieved(frame) || judged.discarded == discard::kTooFast;
+  if (faulty) {
+    fault_ = judged.discarded;
+    since_fault_s_ = 0;
+  } else {
+    since_fault_s_ += length_s(frame);
+  }
+}
+
 void TrainingImpact::add(const FrameRecord& frame) {
   count_time(frame);
   if (frame.block != 0) {
@@ -138,6 +150,7 @@ void TrainingImpact::add(const FrameRecord& frame) {
     ++discarded_[judged.discarded];
   }
   disbelieved_s_ += judged.discarded == discard::kTooFast ? length_s(frame) : 0;
+  note_faults(frame, judged);
   const bool counts = judged.rate && judged.discarded.empty();
   const bool in_block = counts && frame.block != 0 && frame.setting == setting::kOn;
   if (frame.control == control::kLoad && frame.discarded != discard::kUnwatched) {
@@ -164,6 +177,7 @@ void TrainingImpact::open_block(const FrameRecord& frame) {
     open = Block();
     open->id = frame.block;
     open->seen.cap = frame.cap;
+    open->seen.slot_s = static_cast<double>(std::max<std::int64_t>(frame.planned_ns, 1)) * 1e-9;
     open->control = frame.control;
     load_attempts_ += frame.control == control::kLoad ? 1 : 0;
     open->reference = reference_;
@@ -187,11 +201,9 @@ void TrainingImpact::take_slot(const FrameRecord& frame, const Judged& judged) {
     block.off = judged.amounts;
   } else if (counts && frame.setting == setting::kOn) {
     block.burst = frame.burst;
-    const auto length = static_cast<double>(frame.end_ns - frame.begin_ns);
-    const auto planned = static_cast<double>(std::max<std::int64_t>(frame.planned_ns, 1));
-    block.seen.frames.push_back({.seconds = length * 1e-9,
-                                 .weight = length / planned,
-                                 .loss = std::max(1 - *judged.rate, -kLargestGain)});
+    const double loss = 1 - *judged.rate;
+    block.seen.frames.push_back(
+        {.seconds = length_s(frame), .seen_loss = loss, .loss = std::max(loss, -kLargestGain)});
     for (std::size_t kind = 0; kind < kWorkKinds; ++kind) {
       block.on[kind].seconds += judged.amounts[kind].seconds;
       block.on[kind].ticks += judged.amounts[kind].ticks;
@@ -226,7 +238,7 @@ void TrainingImpact::give_up(std::optional<Block>& open) {
   double loss = 0;
   for (const OnFrame& frame : block.seen.frames) {
     unsettled_.add(frame.seconds, frame.loss);
-    loss += frame.weight * std::max(frame.loss, 0.0);
+    loss += frame.seconds * std::max(frame.loss, 0.0);
   }
   count_class(block, loss);
 }
@@ -235,7 +247,7 @@ void TrainingImpact::count_class(const Block& block, double loss) {
   ClassLoss& known = by_class_[block.burst ? 1 : 0];
   known.loss += loss;
   for (const OnFrame& frame : block.seen.frames) {
-    known.frames += frame.weight;
+    known.seconds += frame.seconds;
   }
 }
 
@@ -261,7 +273,8 @@ double TrainingImpact::upper_while_running() const { return std::max(0.0, sums_.
 double TrainingImpact::expected_loss(bool burst) const {
   const ClassLoss& known = by_class_[burst ? 1 : 0];
   const double guess = burst ? kBurstGuess : options_.slack_loss.value_or(kSlackGuess);
-  return std::clamp((known.loss + kGuessFrames * guess) / (known.frames + kGuessFrames), 0.0, 1.0);
+  return std::clamp((known.loss + kGuessSeconds * guess) / (known.seconds + kGuessSeconds), 0.0,
+                    1.0);
 }
 
 BlockPlan TrainingImpact::plan() const {
@@ -359,6 +372,8 @@ void TrainingImpact::conclude(ImpactEstimate& all) const {
         "its negative control, {} blocks in which nothing ran, lies within [{:.2f}, {:.2f}] % of "
         "loss: what blocks show is not evaluations' doing alone",
         all.control_blocks, 100 * all.negative_control.lower, 100 * all.negative_control.upper);
+  } else if (!fault_.empty() && since_fault_s_ < kCredibleAgain) {
+    all.reason = fmt::format("{:.1f} s ago: {}", since_fault_s_, fault_);
   } else if (all.amortised.upper < options_.limit) {
     all.verdict = ImpactVerdict::Within;
   } else {

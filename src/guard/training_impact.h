@@ -27,8 +27,9 @@
 // Frames come in blocks of `slots` slots. One slot, drawn at random before the block begins, is a
 // hold-out in which every evaluation stands still («off»); in the others they run («on»). With r
 // the rates, a block of n on-frames loses the work that the hold-out's rate would have brought
-//      n r_off - sum of r_on  =  sum over on-frames of (1 - r_on)  +  n (r_off - 1)     [frames]
-// The first part is what was seen: bounded by 1 a frame, and never clipped on the side of loss. The
+//      n r_off - sum of r_on  =  sum over on-frames of (1 - r_on)  +  n (r_off - 1)     [slots]
+// times the length of its slots, which is the same for all of a block and known before it begins.
+// The first part is what was seen: bounded by 1 a slot, and never clipped on the side of loss. The
 // second corrects the reference by which the work was counted, and is all that is uncertain:
 // because the hold-out's place was random, its error is a martingale difference whatever the
 // training does (drift, periods, correlated steps), and SumBound bounds the sum of errors at all
@@ -55,6 +56,10 @@
 // Time in which whoever watches did not run is none of the training's (a machine or a container
 // that was stopped for an hour has trained nothing, and lost nothing): what evaluations used of the
 // processors in it is charged as above, and nothing else.
+//
+// What was proven of an hour is not said of a training whose progress has just gone wrong (silence,
+// a jump, more than is possible, a machine that slept): until it was credible again for some
+// seconds, nothing is proven.
 //
 // Silence of a training that did report progress, with nothing beside it, is no time of the
 // training: whoever hangs for an hour has not earned evaluations.
@@ -158,6 +163,7 @@ class TrainingImpact {
   /// Loss per second to be expected at that weight; a guess that no bound rests on.
   [[nodiscard]] double expected_loss(bool burst) const;
   [[nodiscard]] double upper_while_running() const;
+  [[nodiscard]] BoundedShare while_running() const { return sums_.share(); }
   [[nodiscard]] const PhaseLosses& phase_losses() const { return phases_; }
   [[nodiscard]] double training_s() const { return training_s_; }
   [[nodiscard]] std::int64_t negative_blocks() const { return nothing_.blocks(); }
@@ -187,8 +193,8 @@ class TrainingImpact {
     Amounts off{};
   };
   struct ClassLoss {
-    double loss = 0;
-    double frames = 0;
+    double loss = 0;  // seconds
+    double seconds = 0;
   };
 
   /// What held when the block of that id began, or now.
@@ -200,6 +206,7 @@ class TrainingImpact {
   };
   [[nodiscard]] Judged judge(const telemetry::FrameRecord& frame) const;
   void count_time(const telemetry::FrameRecord& frame);
+  void note_faults(const telemetry::FrameRecord& frame, const Judged& judged);
   void open_block(const telemetry::FrameRecord& frame);
   void take_slot(const telemetry::FrameRecord& frame, const Judged& judged);
   void settle(std::optional<Block>& open);
@@ -227,6 +234,8 @@ class TrainingImpact {
   double disbelieved_s_ = 0;  // with such that is not believed
   double left_out_s_ = 0;     // of silent_s_, not in training_s_
   double unwatched_s_ = 0;    // of left_out_s_
+  std::string fault_;         // the last reason not to believe its progress
+  double since_fault_s_ = 0;
   double snapshots_s_ = 0;
   double watching_s_ = 0;
   double standing_s_ = 0;
