@@ -236,6 +236,8 @@ TEST_F(Train, GoesOnWithoutItsSupervisorAndIsFoundAgain) {
     ASSERT_TRUE(program.wait_for_err("checkpoint", kLimit)) << program.err();
     learner_pid = learner();
     ASSERT_GT(learner_pid, 0);
+    ASSERT_TRUE(wait_until([this] { return !processes_with(worker_.string()).empty(); }, kLimit))
+        << program.err();
     program.signal(SIGKILL);
     ASSERT_TRUE(program.wait(kLimit).has_value());
   }
@@ -250,14 +252,41 @@ TEST_F(Train, GoesOnWithoutItsSupervisorAndIsFoundAgain) {
   EXPECT_NE(changed.err().find("alive"), std::string::npos) << changed.err();
 
   Program again = resume({"--set", "evaluation.games=2"});
-  ASSERT_TRUE(again.wait_for_err("evaluation ", kLimit)) << again.err();
+  ASSERT_TRUE(wait_until(
+      [this] {
+        const auto records = evaluations();
+        return std::ranges::find(records, "Finished", &telemetry::EvaluationRecord::outcome) !=
+               records.end();
+      },
+      kLimit))
+      << again.err();
   EXPECT_EQ(learner(), learner_pid);
   again.signal(SIGINT);
   expect_success(again);
+  const auto records = evaluations();
+  const auto lost =
+      std::ranges::find(records, "SupervisorLost", &telemetry::EvaluationRecord::outcome);
+  ASSERT_NE(lost, records.end());
+  EXPECT_NE(lost->cause.find("was killed"), std::string::npos) << lost->cause;
   const auto updates = updates_since(-1);
   for (std::size_t i = 0; i < updates.size(); ++i) {  // kept by the learner while nobody listened
     EXPECT_EQ(updates[i].update, static_cast<std::int64_t>(i) + 1);
   }
+  expect_nothing_left();
+}
+
+TEST_F(Train, StoppedAsSoonAsItIsAttachedIsToldOfTheLastCheckpoint) {
+  {
+    Program program = train({"--set", "training.total_steps=200000"});
+    ASSERT_TRUE(program.wait_for_err("checkpoint", kLimit)) << program.err();
+    program.signal(SIGKILL);
+    ASSERT_TRUE(program.wait(kLimit).has_value());
+  }
+  Program again = resume({});
+  ASSERT_TRUE(again.wait_for_err("attached to it", kLimit)) << again.err();
+  again.signal(SIGINT);
+  expect_success(again);
+  EXPECT_EQ(checkpoints().back().step, last_step());
   expect_nothing_left();
 }
 

@@ -23,6 +23,7 @@
 #include "app/progress_display.h"
 #include "base/file.h"
 #include "eval/evaluation_manager.h"
+#include "eval/lost_evaluations.h"
 #include "guard/heartbeat.h"
 #include "guard/impact_certificate.h"
 #include "guard/performance_manager.h"
@@ -68,6 +69,7 @@ class Supervisor {
                        .gpu = {},
                        .training = &*governor_});
     evaluations_.emplace(*guard_, store_, settings);
+    KEISEI_TRY_VOID(keep_lost_evaluations(directory.path()));
     progress_.total_steps = options_.training.total_steps;
     progress_.enforcement = options_.evaluation.enforcement.enabled;
     if (!progress_.enforcement) {
@@ -344,6 +346,17 @@ class Supervisor {
     display_.clear();
     log_.event(record);
     keep(record);
+  }
+
+  /// What a supervisor that was killed left unfinished.
+  Result<void> keep_lost_evaluations(const std::filesystem::path& run) {
+    KEISEI_TRY(known, store_.evaluations());
+    for (const telemetry::EvaluationRecord& lost : eval::find_lost_evaluations(run, known)) {
+      event(telemetry::LogLevel::Warning, "evaluation_lost",
+            fmt::format("evaluation {}: {}", lost.id, lost.cause));
+      keep(lost);
+    }
+    return {};
   }
 
   /// A record that cannot be kept ends the supervision: training would go on unseen.

@@ -197,6 +197,8 @@ class LearnerProcess {
         save();
       }
     }
+    last_look_ = {};  // a supervisor that has only just come is told too
+    look_for_supervisor();
     save();
     const bool done = trainer_.counters().step >= total;
     parts_.channel.send(telemetry::FinishedRecord{.step = trainer_.counters().step,

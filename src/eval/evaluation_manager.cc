@@ -1,6 +1,7 @@
 #include "eval/evaluation_manager.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -68,11 +69,12 @@ Result<net::Snapshot> open_snapshot(Source source) {
   return snapshot;
 }
 
-/// Writes what the worker is asked, for it to inherit and for people to read. Blocks on the disk.
+/// Writes what the worker is asked, for it to inherit and for people to read. Locked as long as
+/// somebody is at work at it (eval/lost_evaluations.h). Blocks on the disk.
 Result<UniqueFd> write_request(const fs::path& file, const EvaluationRequest& request) {
   KEISEI_TRY_VOID(write_file_atomically(file, to_json(request)));
   UniqueFd written(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!written) {
+  if (!written || ::flock(written.get(), LOCK_EX | LOCK_NB) != 0) {
     return fail_errno(fmt::format("opening {}", file.string()));
   }
   return written;
