@@ -89,6 +89,30 @@ TEST_F(WatchedRuns, AWorkerThatHidesItsDescriptorTableIsOverMemory) {
   EXPECT_THAT(record.cause, HasSubstr("hides its descriptor table"));
 }
 
+TEST_F(WatchedRuns, ACommandThatHidesItsDescriptorTableIsSaidToBeWatchedInPart) {
+  if (geteuid() == 0 || !std::filesystem::exists(testing_support::adversary_path("unreadable"))) {
+    GTEST_SKIP() << "there is no program that this account may run but not read";
+  }
+  GuardedCommand command = runs_.adversary("unreadable");
+  command.profile = guard::Profile::Command;
+  const GuardRecord record = run(command, {.timeout = 1s, .memory = megabytes(100)});
+  EXPECT_EQ(record.outcome, Outcome::TimedOut) << record.cause;
+  EXPECT_THAT(record.tier.not_enforced, testing::Contains(HasSubstr("hid its descriptor tables")));
+}
+
+/// Each below its own limit, and nobody may read what they share.
+TEST_F(WatchedRuns, ACommandsProcessesThatHideWhatTheyShareCountInFull) {
+  if (geteuid() == 0 ||
+      !std::filesystem::exists(testing_support::adversary_path("unreadable_children"))) {
+    GTEST_SKIP() << "there is no program that this account may run but not read";
+  }
+  GuardedCommand command = runs_.adversary("unreadable_children", {"3", "80"});
+  command.profile = guard::Profile::Command;
+  const GuardRecord record = run(command, {.timeout = 5s, .memory = megabytes(100)});
+  EXPECT_EQ(record.outcome, Outcome::OverMemory) << record.cause;
+  EXPECT_THAT(record.tier.not_enforced, testing::Contains(HasSubstr("hid what it shares")));
+}
+
 TEST_F(WatchedRuns, ACommandsSharedMemoryThatNoPageTableShowsCountsWhereItCanBeMeasured) {
   const auto in_no_page_table = testing::Contains(HasSubstr("in no page table"));
   for (const char* way : {"drop", "copy", "write", "tail"}) {

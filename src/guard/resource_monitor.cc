@@ -80,7 +80,9 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
     next_scan_ = now + pace(options_.memory_limit - std::max(sample.memory, bound), kShortestScan,
                             kLongestScan);
   }
-  sample.descriptors_hidden = options_.worker && hidden_in_a_row_ >= kHiddenPatience;
+  const bool hides = hidden_in_a_row_ >= kHiddenPatience;
+  sample.descriptors_hidden = options_.worker && hides;
+  metrics_.hides_descriptors |= hides && !options_.kernel_holds_memory;
   if (const Uncounted uncounted = hidden_.uncounted(); uncounted != Uncounted::Nothing) {
     metrics_.uncounted = uncounted;
     sample.uncounted = options_.worker ? uncounted : Uncounted::Nothing;
@@ -250,7 +252,8 @@ Bytes ResourceMonitor::inherited(MonotonicTime now) {
   const std::chrono::nanoseconds before = thread_cpu_time();
   inherited_ = {};
   for (const pid_t pid : members_) {
-    for (const os::Mapping& mapping : view_.mappings(pid)) {
+    const auto mappings = view_.mappings(pid);
+    for (const os::Mapping& mapping : mappings.value_or(std::vector<os::Mapping>{})) {
       if (options_.shared_files.contains(mapping.file)) {
         inherited_ = inherited_ + mapping.resident - mapping.anonymous;
       }
@@ -347,10 +350,18 @@ ResourceMonitor::Alone ResourceMonitor::alone() {
 ResourceMonitor::Exact ResourceMonitor::exact(Bytes cheap) {
   std::ranges::sort(by_size_, std::greater<>());
   Bytes sum = scratch_used_;
-  Bytes seen = scratch_used_;          // what the cheap sum has for the same processes
+  Bytes told = scratch_used_;          // of it, by those that told what they share
+  Bytes seen = scratch_used_;          // what the cheap sum has for these
   std::map<os::FileId, Bytes> mapped;  // part of each memory file that was counted
   for (const auto& [size, pid] : by_size_) {
-    for (const os::Mapping& mapping : view_.mappings(pid)) {
+    const auto mappings = view_.mappings(pid);
+    if (!mappings) {  // what it shares is unknown: all of it counts as its own
+      sum = sum + size;
+      metrics_.hides_mappings = true;
+      continue;
+    }
+    const Bytes before = sum;
+    for (const os::Mapping& mapping : *mappings) {
       const bool file =
           mapping.file.inode != 0 && (!mapping.shared_memory || in_scratch(mapping.file));
       if (file || options_.shared_files.contains(mapping.file)) {
@@ -360,8 +371,9 @@ ResourceMonitor::Exact ResourceMonitor::exact(Bytes cheap) {
         mapped[mapping.file] = mapped[mapping.file] + mapping.proportional;
       }
     }
+    told = told + sum - before;
     seen = seen + size;
-    if (sum > options_.memory_limit && sum.count > seen.count / 100 * kHardlyShared) {
+    if (told > options_.memory_limit && told.count > seen.count / 100 * kHardlyShared) {
       return {.sum = std::max(sum, cheap), .sure = true};
     }
   }

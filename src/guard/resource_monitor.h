@@ -49,7 +49,9 @@ struct PerformanceMetrics {
   int max_processes = 0;
   int max_threads = 0;
   std::optional<os::ProcessIo> io = std::nullopt;
-  int samples_in_part = 0;  ///< for want of a descriptor not all of the tree could be read
+  int samples_in_part = 0;         ///< for want of a descriptor not all of the tree could be read
+  bool hides_descriptors = false;  ///< a process hid its descriptor table for longer than an exec
+  bool hides_mappings = false;     ///< what a process shares could not be read when it was needed
   Uncounted uncounted = Uncounted::Nothing;  ///< at some time
   std::optional<GpuRecord> gpu = std::nullopt;
   std::optional<ImpactEstimate> impact = std::nullopt;  ///< nothing: no training is watched

@@ -25,6 +25,7 @@ class FakeView : public os::ProcessView {
     bool mapped_complete = true;
     std::chrono::nanoseconds mapped_cost{0};
     std::vector<os::Mapping> mappings;
+    bool hides_mappings = false;
     std::optional<os::AnonymousShare> share = std::nullopt;
     std::optional<os::ProcessIo> io = std::nullopt;
     std::chrono::nanoseconds cpu_time{0};
@@ -82,9 +83,10 @@ class FakeView : public os::ProcessView {
   std::optional<Bytes> shared_memory_of_host() override { return host; }
   bool out_of_descriptors() override { return blind; }
   Bytes used_of_file_system(int) override { return scratch; }
-  std::vector<os::Mapping> mappings(pid_t pid) override {
+  std::optional<std::vector<os::Mapping>> mappings(pid_t pid) override {
     ++exact_probes;
-    return processes.at(pid).mappings;
+    const Process& process = processes.at(pid);
+    return process.hides_mappings ? std::nullopt : std::optional(process.mappings);
   }
   std::optional<os::AnonymousShare> anonymous_share(pid_t pid) override {
     ++share_probes;

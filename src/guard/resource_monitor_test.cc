@@ -144,6 +144,19 @@ TEST_F(ResourceMonitorTest, NewForksAreMeasuredAgainAndNotJudgedByTheirCheapSum)
   EXPECT_EQ(watching.sample(now_ + 1s).memory, megabytes(300));
 }
 
+/// Nor does it count as nothing.
+TEST_F(ResourceMonitorTest, WhatCannotBeReadCountsAsIfNobodySharedIt) {
+  for (const pid_t pid : {101, 102, 103}) {
+    add(pid, megabytes(300));
+    view_.processes[pid].hides_mappings = pid != 101;
+    view_.processes[pid].mappings = {
+        {.shared_memory = false, .proportional = megabytes(100), .anonymous = {}}};
+  }
+  ResourceMonitor watching = monitor();
+  EXPECT_EQ(watching.sample(now_).memory, megabytes(700));
+  EXPECT_TRUE(watching.metrics().hides_mappings);
+}
+
 TEST_F(ResourceMonitorTest, ATreeThatSharesNothingNeedNotBeReadToTheEnd) {
   for (pid_t pid = 101; pid <= 200; ++pid) {
     add(pid, megabytes(20));

@@ -96,6 +96,16 @@ void describe_watching(const PerformanceMetrics& metrics, bool mapped_is_measure
                     "to read it with; raise the open files limit (ulimit -n)",
                     metrics.samples_in_part));
   }
+  if (metrics.hides_descriptors) {
+    tier.not_enforced.emplace_back(
+        "watching: it hid its descriptor tables, so that memfds which nobody maps are not counted; "
+        "give it a cgroup");
+  }
+  if (metrics.hides_mappings) {
+    tier.not_enforced.emplace_back(
+        "watching: it hid what it shares, so that shared pages count as often as they are mapped; "
+        "give it a cgroup");
+  }
   if (!mapped_is_measured) {
     return;
   }

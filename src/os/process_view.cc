@@ -354,8 +354,13 @@ std::optional<Bytes> ProcfsView::shared_memory_of_host() {
   return parse_shared_total(read_proc("/proc/meminfo").value_or(""));
 }
 
-std::vector<Mapping> ProcfsView::mappings(pid_t pid) {
-  const std::optional<std::string> text = read_proc(readable_directory(pid) + "/smaps");
+std::optional<std::vector<Mapping>> ProcfsView::mappings(pid_t pid) {
+  const std::string process = readable_directory(pid);
+  errno = 0;
+  const std::optional<std::string> text = read_proc(process + "/smaps");
+  if (!text && (errno == EACCES || errno == EPERM) && !without_memory(process)) {
+    return std::nullopt;
+  }
   std::vector<Mapping> mappings = text ? parse_smaps(*text) : std::vector<Mapping>{};
   for (Mapping& mapping : mappings) {
     mapping.shared_memory |= kept_in_memory(mapping.file);

@@ -53,8 +53,9 @@ class ProcessView {
   [[nodiscard]] virtual MappedFileList mapped_files(pid_t pid, MonotonicTime now) = 0;
   /// What all files in memory of this machine hold; nothing where it does not tell.
   [[nodiscard]] virtual std::optional<Bytes> shared_memory_of_host() = 0;
-  /// Dear: tens of milliseconds for a large process.
-  [[nodiscard]] virtual std::vector<Mapping> mappings(pid_t pid) = 0;
+  /// Dear: tens of milliseconds for a large process. Nothing where those of a living process must
+  /// not be read.
+  [[nodiscard]] virtual std::optional<std::vector<Mapping>> mappings(pid_t pid) = 0;
   /// As dear for a large process, and a fraction of it for a small one. Nothing where the kernel
   /// does not tell, or where the process has ended.
   [[nodiscard]] virtual std::optional<AnonymousShare> anonymous_share(pid_t pid) = 0;
@@ -83,7 +84,7 @@ class ProcfsView : public ProcessView {
   [[nodiscard]] bool out_of_descriptors() override;
   [[nodiscard]] MappedFileList mapped_files(pid_t pid, MonotonicTime now) override;
   [[nodiscard]] std::optional<Bytes> shared_memory_of_host() override;
-  [[nodiscard]] std::vector<Mapping> mappings(pid_t pid) override;
+  [[nodiscard]] std::optional<std::vector<Mapping>> mappings(pid_t pid) override;
   [[nodiscard]] std::optional<AnonymousShare> anonymous_share(pid_t pid) override;
 
  private:

@@ -181,7 +181,7 @@ TEST(ProcfsView, SeesWhatAProcessHoldsThatHasLostItsFirstThread) {
   ASSERT_TRUE(files);
   ASSERT_EQ(files->size(), 1U);
   EXPECT_GE(files->front().allocated, megabytes(5));
-  EXPECT_FALSE(view.mappings(child).empty());
+  EXPECT_FALSE(view.mappings(child).value().empty());
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
 }
@@ -412,7 +412,7 @@ TEST(ProcfsView, SeesThisProcessAsAChildOfItsParent) {
   const auto memory = view.memory(getpid());
   ASSERT_TRUE(memory);
   EXPECT_GT(memory->anonymous.count, 0);
-  EXPECT_FALSE(view.mappings(getpid()).empty());
+  EXPECT_FALSE(view.mappings(getpid()).value().empty());
   EXPECT_TRUE(view.memory_files(getpid()).has_value());
 }
 
