@@ -61,7 +61,8 @@ RunCgroup::RunCgroup(const CgroupRoom* room, const GuardedCommand& command,
           .holds_memory = wanted.memory.has_value(),
           .holds_tasks = wanted.tasks,
           .holds_cpu = leaf_->holds_cpu(),
-          .idle = leaf_->is_idle()};
+          .idle = leaf_->is_idle(),
+          .kills = leaf_->can_kill()};
 }
 
 void RunCgroup::set_idle(bool idle) {
@@ -153,9 +154,11 @@ void describe_cgroup(const CgroupUse& use, Tier& tier) {
     tier.enforced.emplace_back("cpu: cpu.max of the cgroup");
   }
   if (use.idle) {
-    held.emplace_back("cpu.idle");
+    held.emplace_back("cpu.idle or the least cpu.weight");
   }
-  held.emplace_back("cgroup.kill");
+  if (use.kills) {
+    held.emplace_back("cgroup.kill");
+  }
   tier.enforced.push_back(fmt::format("cgroup v2: {}", fmt::join(held, ", ")));
 }
 

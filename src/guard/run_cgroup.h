@@ -26,7 +26,8 @@ struct CgroupUse {
   bool holds_memory = false;
   std::optional<std::uint64_t> holds_tasks = std::nullopt;  ///< pids.max
   bool holds_cpu = false;
-  bool idle = false;  ///< all the time
+  bool idle = false;   ///< all the time
+  bool kills = false;  ///< cgroup.kill is there
   os::CgroupAccount account = {};
 };
 

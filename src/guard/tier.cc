@@ -135,6 +135,11 @@ class Lines {
       say(false,
           "lifetime: no pid namespace; a tree that forks faster than the sweep may survive it, "
           "and so may one that kills its init");
+      if (!has(os::mechanism::kLandlockScope)) {
+        say(false,
+            "signals: it may signal processes of this user, the guard and the training too; "
+            "whoever stops the guard stops its limits");
+      }
     }
   }
 

@@ -219,6 +219,8 @@ void CgroupLeaf::kill() {
   (void)put(path_ / "cgroup.kill", "1");
 }
 
+bool CgroupLeaf::can_kill() const { return access((path_ / "cgroup.kill").c_str(), W_OK) == 0; }
+
 CgroupAccount CgroupLeaf::account() const {
   CgroupAccount account;
   const std::string memory = content(path_ / "memory.events");

@@ -62,8 +62,10 @@ class CgroupLeaf {
   /// What is to end gets all the time, and more than a full weight where it was idle: dying takes a
   /// share too.
   void hurry();
-  /// SIGKILL to all, forks that race with it included, in a hurry.
+  /// SIGKILL to all, forks that race with it included, in a hurry. Nothing but that hurry where
+  /// the kernel has no cgroup.kill (before Linux 5.14).
   void kill();
+  [[nodiscard]] bool can_kill() const;
   [[nodiscard]] CgroupAccount account() const;
 
  private:

@@ -14,6 +14,7 @@ struct Setup {
   char** argv;             ///< of the command
   std::uint32_t held = 0;  ///< set of mechanism:: that the init has put in force
   sigset_t signals = {};   ///< blocked in the command; all are until it has its session
+  pid_t guard = 0;         ///< as its starter saw it
 };
 
 /// Tells the guard which step failed with which errno and exits 125.

@@ -209,6 +209,7 @@ struct Origin {
   uid_t uid;
   gid_t gid;
   int host_ceiling;
+  pid_t guard;
 };
 
 /// The lifeline alone ties the init to the guard. The parent's death signal would come when the
@@ -233,6 +234,7 @@ void hold_tree(Setup& setup, const Origin& origin) {
 }
 
 [[noreturn]] void run_init(Setup setup, const Origin& origin) {
+  setup.guard = origin.guard;
   hold_tree(setup, origin);
   sigset_t all;
   sigfillset(&all);
@@ -263,7 +265,7 @@ int run(int argc, char** argv) {
     dprintf(2, "keisei-jail is started by keisei only; try: keisei guard -- COMMAND\n");
     return 125;
   }
-  const Origin origin = {geteuid(), getegid(), open_task_ceiling_of_host()};
+  const Origin origin = {geteuid(), getegid(), open_task_ceiling_of_host(), getppid()};
   const InitClone init = clone_best_init(spec);
   if (init.pid < 0) {
     die("clone");

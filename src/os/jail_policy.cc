@@ -197,10 +197,10 @@ void forbid_locks(scmp_filter_ctx filter) {
 }
 
 /// Without a PID namespace the tree shares its numbers with the rest of the user: nobody leaves the
-/// process group, which is killed as a whole, and nobody signals everybody or the init.
-void forbid_leaving(scmp_filter_ctx filter) {
+/// process group, which is killed as a whole, and nobody signals everybody, the init or the guard.
+void forbid_leaving(scmp_filter_ctx filter, pid_t guard) {
   answer(filter, "setpgid", SCMP_ACT_ERRNO(EPERM));
-  for (const pid_t pid : {pid_t{-1}, getppid()}) {
+  for (const pid_t pid : {pid_t{-1}, getppid(), guard}) {
     const auto number = static_cast<scmp_datum_t>(static_cast<std::uint32_t>(pid));
     for (const int call : {SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill),
                            SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)}) {
@@ -230,7 +230,7 @@ void load_filter(const Setup& setup) {
   forbid_namespaces(filter);
   forbid_locks(filter);
   if (setup.containment == Containment::Sweep) {
-    forbid_leaving(filter);
+    forbid_leaving(filter, setup.guard);
   }
   forbid_where(filter, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0));  // of another process
   scmp_arg_cmp undumpable[] = {SCMP_A0(SCMP_CMP_MASKED_EQ, kIntArgument, PR_SET_DUMPABLE),

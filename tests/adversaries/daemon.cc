@@ -10,7 +10,11 @@
 namespace {
 
 void get_away() {
-  if (fork() != 0) {
+  const pid_t child = fork();
+  if (child < 0) {
+    _exit(9);  // who leaves nobody behind shows nothing
+  }
+  if (child != 0) {
     return;
   }
   setsid();
