@@ -327,7 +327,7 @@ void add_guard_command(CLI::App& root, CommandAction& chosen) {
   guard->add_option("--impact", options->impact,
                     "How much of that training it may cost (default: 5%)");
   guard->add_flag("--strict", options->strict,
-                  "The worker profile: network, shared memory and escapes are shut too");
+                  "The worker profile: network, IPC objects and escapes are shut too");
   guard->add_option("--slots", options->slots,
                     "Share the limit of 4 runs at once with all that name this directory");
   guard->add_option("--report", options->report, "Write the record there as JSON (-: stderr)");

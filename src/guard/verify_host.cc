@@ -166,6 +166,11 @@ Result<VerifyReport> verify_host(const VerifyOptions& options,
   if (std::string why = why_cpu_is_not_attacked(report.attacked, where); !why.empty()) {
     note({.promise = "cpu", .attack = "", .finding = {Proof::NotMeasured, std::move(why)}});
   }
+  for (const char* promise : {"weights", "queue", "warnings"}) {
+    note({.promise = promise,
+          .attack = "",
+          .finding = {Proof::NotMeasured, "not attacked here; the project's own tests do"}});
+  }
   for (const Attack& attack : plan_attacks(report.attacked, options.thoroughness, where)) {
     VerifyRow row = verification.attack(attack);
     report.interrupted_by = ground.interrupted_by();
