@@ -83,7 +83,9 @@ class Training {
       length += took;
       now_ += took;
     }
-    timing_.learn(length / steps);
+    if (loss == 0) {
+      timing_.learn(length / steps);
+    }
     frame.planned_ns = std::llround(slot_ * 1e9);
     frame.measured_ns = std::llround(length * 1e9);
     frame.begin_ns = end_;

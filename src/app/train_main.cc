@@ -197,9 +197,12 @@ class LearnerProcess {
         save();
       }
     }
-    last_look_ = {};  // a supervisor that has only just come is told too
+    // A supervisor that has only just come is told too, of the checkpoint and of the end.
+    last_look_ = {};
     look_for_supervisor();
     save();
+    last_look_ = {};
+    look_for_supervisor();
     const bool done = trainer_.counters().step >= total;
     parts_.channel.send(telemetry::FinishedRecord{.step = trainer_.counters().step,
                                                   .reason = done ? "all steps done" : "stopped"});

@@ -74,9 +74,11 @@ Result<net::Snapshot> open_snapshot(Source source) {
 Result<UniqueFd> write_request(const fs::path& file, const EvaluationRequest& request) {
   KEISEI_TRY_VOID(write_file_atomically(file, to_json(request)));
   UniqueFd written(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!written || ::flock(written.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (!written) {
     return fail_errno(fmt::format("opening {}", file.string()));
   }
+  (void)::flock(written.get(),
+                LOCK_SH | LOCK_NB);  // where there are no locks it may be called lost
   return written;
 }
 

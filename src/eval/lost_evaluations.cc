@@ -22,9 +22,10 @@ namespace {
 namespace fs = std::filesystem;
 using telemetry::EvaluationRecord;
 
-/// Whoever evaluates has it locked.
+/// Whoever evaluates has it locked, and so has its worker. (To write: where a network file system
+/// asks for that.)
 bool is_at_work(const fs::path& request) {
-  const UniqueFd file(::open(request.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(::open(request.c_str(), O_RDWR | O_CLOEXEC));
   return !file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
 }
 
@@ -52,7 +53,8 @@ std::vector<EvaluationRecord> find_lost_evaluations(const fs::path& run_director
     const fs::path path = fs::path("evaluations") / id / "request.json";
     const Result<std::string> text = read_file(run_directory / path);
     const auto request = text ? parse_request(*text) : tl::unexpected(text.error());
-    if (!request || ids.contains(id) || is_at_work(run_directory / path)) {
+    const bool reported = fs::exists(run_directory / "evaluations" / id / "report.json");
+    if (!request || reported || ids.contains(id) || is_at_work(run_directory / path)) {
       continue;
     }
     EvaluationRecord record;
@@ -60,7 +62,7 @@ std::vector<EvaluationRecord> find_lost_evaluations(const fs::path& run_director
     record.step = request->step;
     record.started = written_at(run_directory / path);
     record.outcome = guard::to_string(guard::Outcome::SupervisorLost);
-    record.cause = "its supervisor was killed while it ran; what it had played is lost";
+    record.cause = "its supervisor was killed while it ran; what was played is lost";
     record.games_asked =
         std::int64_t{request->games} * static_cast<std::int64_t>(request->opponents.size());
     record.request_path = path.string();

@@ -356,8 +356,8 @@ ResourceMonitor::Exact ResourceMonitor::exact(Bytes cheap) {
   for (const auto& [size, pid] : by_size_) {
     const auto mappings = view_.mappings(pid);
     if (!mappings) {  // what it shares is unknown: all of it counts as its own
-      sum = sum + size;
-      metrics_.hides_mappings = true;
+      sum = sum + (options_.kernel_holds_memory ? Bytes{} : size);
+      metrics_.hides_mappings |= !options_.kernel_holds_memory;
       continue;
     }
     const Bytes before = sum;

@@ -30,6 +30,7 @@ constexpr std::int64_t kTellingBlocks = 20;
 constexpr double kMostSilence = 0.5;   // share of the time without progress, in a certificate
 constexpr double kDisbelief = 5;       // seconds of progress that makes no sense, before it decides
 constexpr double kCredibleAgain = 5;   // seconds without a fault, before anything is Within again
+constexpr double kSilence = 2;         // seconds beyond a frame's time
 constexpr double kGuessSeconds = 0.8;  // that a guess counts for
 constexpr double kBurstGuess = 0.5;    // two threads on two cores take half from each other
 constexpr double kSlackGuess = 0.25;   // what a barrier costs beside one idle-class thread
@@ -130,13 +131,20 @@ void TrainingImpact::count_time(const FrameRecord& frame) {
 }
 
 void TrainingImpact::note_faults(const FrameRecord& frame, const Judged& judged) {
-  const bool faulty =
-      is_silent(frame) || guard::is_disbelieved(frame) || judged.discarded == discard::kTooFast;
-  if (faulty) {
+  const bool wrong = guard::is_disbelieved(frame) || frame.discarded == discard::kUnwatched ||
+                     judged.discarded == discard::kTooFast;
+  // One that was closed early, as the last one is, may just not have had its tick yet.
+  const bool waited = length_s(frame) >= static_cast<double>(frame.planned_ns) * 1e-9 + kSilence;
+  const bool silent =
+      frame.discarded == discard::kUnseen || (frame.discarded == discard::kNoProgress && waited);
+  if (wrong || silent) {
     fault_ = judged.discarded;
-    since_fault_s_ = 0;
-  } else {
-    since_fault_s_ += length_s(frame);
+    credible_in_s_ = wrong ? kCredibleAgain : 0;
+  } else if (std::ranges::any_of(frame.ticks, [](std::int64_t ticks) { return ticks > 0; })) {
+    credible_in_s_ -= length_s(frame);
+    if (credible_in_s_ <= 0) {
+      fault_.reset();
+    }
   }
 }
 
@@ -372,8 +380,8 @@ void TrainingImpact::conclude(ImpactEstimate& all) const {
         "its negative control, {} blocks in which nothing ran, lies within [{:.2f}, {:.2f}] % of "
         "loss: what blocks show is not evaluations' doing alone",
         all.control_blocks, 100 * all.negative_control.lower, 100 * all.negative_control.upper);
-  } else if (!fault_.empty() && since_fault_s_ < kCredibleAgain) {
-    all.reason = fmt::format("{:.1f} s ago: {}", since_fault_s_, fault_);
+  } else if (fault_) {
+    all.reason = *fault_;
   } else if (all.amortised.upper < options_.limit) {
     all.verdict = ImpactVerdict::Within;
   } else {

@@ -33,10 +33,12 @@
 // second corrects the reference by which the work was counted, and is all that is uncertain:
 // because the hold-out's place was random, its error is a martingale difference whatever the
 // training does (drift, periods, correlated steps), and SumBound bounds the sum of errors at all
-// looks at once. Where a frame has many steps no product of two rates is in it: where the machine's
-// speed swings, that would count the square of the swing as a loss. A frame counts by its length,
-// since it ends with a tick and a loss makes it longer (of one step, which takes as long as it is
-// slow, the square of its spread counts as a loss).
+// looks at once. (The draw is over slots. Where those of one block differ in length, since a tick
+// suddenly takes longer than a slot, it is right only as far as the reference is.) Where a frame
+// has many steps no product of two rates is in it: where the machine's speed swings, that would
+// count the square of the swing as a loss. A frame counts by its length, since it ends with a tick
+// and a loss makes it longer (of one step, which takes as long as it is slow, the square of its
+// spread counts as a loss).
 //
 // What this rests on: that a hold-out is not slowed down by the evaluation that stands still in it
 // (what is left after the wash-out: caches, write-back, work queued on a GPU), and that it is not
@@ -57,9 +59,9 @@
 // that was stopped for an hour has trained nothing, and lost nothing): what evaluations used of the
 // processors in it is charged as above, and nothing else.
 //
-// What was proven of an hour is not said of a training whose progress has just gone wrong (silence,
-// a jump, more than is possible, a machine that slept): until it was credible again for some
-// seconds, nothing is proven.
+// What was proven of an hour is not said of a training whose progress has just gone wrong: while it
+// is silent, and until it was credible again for some seconds after a jump, more than is possible,
+// or a machine that slept, nothing is proven.
 //
 // Silence of a training that did report progress, with nothing beside it, is no time of the
 // training: whoever hangs for an hour has not earned evaluations.
@@ -230,12 +232,12 @@ class TrainingImpact {
   int spread_frames_ = 0;
   double training_s_ = 0;
   double running_s_ = 0;
-  double silent_s_ = 0;       // without progress
-  double disbelieved_s_ = 0;  // with such that is not believed
-  double left_out_s_ = 0;     // of silent_s_, not in training_s_
-  double unwatched_s_ = 0;    // of left_out_s_
-  std::string fault_;         // the last reason not to believe its progress
-  double since_fault_s_ = 0;
+  double silent_s_ = 0;               // without progress
+  double disbelieved_s_ = 0;          // with such that is not believed
+  double left_out_s_ = 0;             // of silent_s_, not in training_s_
+  double unwatched_s_ = 0;            // of left_out_s_
+  std::optional<std::string> fault_;  // why its progress is not to be believed now
+  double credible_in_s_ = 0;          // after so much of it that is
   double snapshots_s_ = 0;
   double watching_s_ = 0;
   double standing_s_ = 0;

@@ -1,4 +1,5 @@
 // What the worker profile forbids.
+#include <asm/sockios.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -206,6 +207,14 @@ void forbid_leaving(scmp_filter_ctx filter, pid_t guard) {
                            SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)}) {
       forbid_where(filter, call, SCMP_A0(SCMP_CMP_MASKED_EQ, kIntArgument, number));
     }
+  }
+  // A signal of the kernel's own to whoever a file is said to belong to.
+  for (const int command : {F_SETOWN, F_SETOWN_EX, F_SETSIG}) {
+    forbid_where(filter, SCMP_SYS(fcntl),
+                 SCMP_A1(SCMP_CMP_MASKED_EQ, kIntArgument, static_cast<scmp_datum_t>(command)));
+  }
+  for (const scmp_datum_t request : {FIOSETOWN, SIOCSPGRP}) {
+    forbid_where(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, kIntArgument, request));
   }
 }
 

@@ -1,6 +1,9 @@
 // signal_guard: without a PID namespace it looks for its guard (the parent of its init) and asks
 // whether it may signal it, by each call that could. Each has to be refused; the exit code is the
 // number of the first that was not.
+#include <asm/sockios.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,6 +36,8 @@ const adversary::Attempt kAttempts[] = {
     {"tkill", [] { return syscall(SYS_tkill, guard, 0); }},
     {"tgkill", [] { return syscall(SYS_tgkill, guard, guard, 0); }},
     {"sigqueue", [] { return long{sigqueue(guard, 0, {})}; }},
+    {"F_SETOWN", [] { return long{fcntl(2, F_SETOWN, guard)}; }},
+    {"FIOSETOWN", [] { return long{ioctl(2, FIOSETOWN, &guard)}; }},
 };
 
 }  // namespace
