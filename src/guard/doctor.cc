@@ -64,6 +64,8 @@ class Table {
   std::vector<Mechanism> rows_;
 };
 
+constexpr const char* kNoRemedy = "none known";
+
 Mechanism enforced(std::string why, std::string remedy = "") {
   return {.name = {},
           .standing = Standing::Enforced,
@@ -91,7 +93,7 @@ void add_namespaces(Table& table, const HostFacts& facts) {
   table.tried("user namespace", is_inside(facts, "user_namespace"),
               enforced("gives an account without privilege all others"),
               facts.privileged
-                  ? absent("not used as root, which can do without")
+                  ? absent("not used as root, which can do without", "none needed")
                   : absent("the kernel refused one: no other namespace without it", remedy));
   table.tried("mount namespace", is_inside(facts, "mount_namespace"),
               enforced("a worker has mounts of its own"),
@@ -115,7 +117,8 @@ void add_shutters(Table& table, const HostFacts& facts) {
       facts.landlock_abi == 0
           ? absent("the kernel has none", "boot with lsm=landlock,... (Linux 5.13 or newer)")
           : absent(
-                fmt::format("the kernel has ABI {}, the jail did not use it", facts.landlock_abi)));
+                fmt::format("the kernel has ABI {}, the jail did not use it", facts.landlock_abi),
+                kNoRemedy));
   const std::string_view write = told(facts.worker, "write_outside");
   table.tried(
       "files outside", !write.empty() && write != "0",
@@ -157,14 +160,14 @@ void add_resources(Table& table, const HostFacts& facts) {
   const std::string_view data = told(facts.worker, "limit_data");
   table.tried("memory, one process", !data.empty(),
               enforced(fmt::format("RLIMIT_DATA ({}): no overshoot", size_text(data))),
-              absent("RLIMIT_DATA was not set"));
+              absent("RLIMIT_DATA was not set", kNoRemedy));
   table.tried("memory, the tree", cgroup, enforced("memory.max: no overshoot"),
               measured(sampled_memory(facts), cgroup_remedy(facts)));
   table.tried(
       "process limit", facts.threads_refused.has_value(),
       enforced(facts.threads_refused.value_or("") + (cgroup ? "" : "; what is between is sampled")),
       measured("sampled every 2 to 20 ms, killed when above",
-               facts.privileged ? "run keisei as an ordinary user" : ""));
+               facts.privileged ? "run keisei as an ordinary user" : facts.namespaces_remedy));
   const std::string processes = line_of(facts.tier.enforced, "processes:");
   const std::string_view tasks = told(facts.worker, "limit_tasks");
   const bool counted = !facts.privileged && !tasks.empty() && is_inside(facts, "user_namespace");
@@ -184,21 +187,25 @@ bool sessions_weigh(const HostFacts& facts) {
   return told(facts.slack, "autogroup").find("nice 19") != std::string_view::npos;
 }
 
-std::string autogroup_remedy(const HostFacts& facts) {
-  return facts.autogroup ? "" : "sysctl -w kernel.sched_autogroup_enabled=1";
+/// Where a cgroup has the processors sessions have no weight, and its own may be set.
+std::string weight_remedy(const HostFacts& facts) {
+  return facts.autogroup ? cgroup_remedy(facts) : "sysctl -w kernel.sched_autogroup_enabled=1";
 }
 
 void add_scheduling(Table& table, const HostFacts& facts) {
   table.tried("SCHED_IDLE", told(facts.slack, "idle_class") == "1",
               enforced("the slack class runs on what training leaves over"),
-              absent("the class could not be set"));
-  table.tried("autogroup", sessions_weigh(facts),
-              enforced("the slack class's session has weight 19"),
-              facts.autogroup
-                  ? absent("switched on, but a cgroup with the controller cpu leaves sessions no "
-                           "weight, or it could not be set")
-                  : absent("switched off: SCHED_IDLE alone, inside the trainer's own group",
-                           autogroup_remedy(facts)));
+              absent("the class could not be set", kNoRemedy));
+  table.tried(
+      "autogroup", sessions_weigh(facts), enforced("the slack class's session has weight 19"),
+      facts.cgroup_weighs ? absent("a cgroup with the controller cpu leaves sessions no weight",
+                                   "none needed: the run's own cgroup has one")
+      : facts.autogroup
+          ? absent("switched on, but a cgroup with the controller cpu leaves sessions no "
+                   "weight, or it could not be set",
+                   weight_remedy(facts))
+          : absent("switched off: SCHED_IDLE alone, inside the trainer's own group",
+                   weight_remedy(facts)));
 }
 
 void add_senses(Table& table, const HostFacts& facts) {
@@ -208,12 +215,13 @@ void add_senses(Table& table, const HostFacts& facts) {
               measured("memory and CPU pressure of the host can be read"),
               absent("/proc/pressure cannot be read", "boot with psi=1"));
   table.tried("GPU", facts.gpu_present, measured(facts.gpu),
-              absent(facts.gpu + ": null in every record, its verdict is not measured"));
-  table.tried("training impact", sessions_weigh(facts),
+              absent(facts.gpu + ": null in every record, its verdict is not measured",
+                     "a GPU with its driver (NVML, or DRM)"));
+  table.tried("training impact", sessions_weigh(facts) || facts.cgroup_weighs,
               measured("measured in random hold-outs; held by stopping evaluations and lowering "
-                       "their sessions' weight; keisei verify attacks it"),
+                       "their weight; keisei verify attacks it"),
               measured("measured in random hold-outs; held by stopping evaluations alone",
-                       autogroup_remedy(facts)));
+                       weight_remedy(facts)));
 }
 
 }  // namespace

@@ -44,10 +44,11 @@ struct HostFacts {
   std::optional<std::string> threads_refused;  ///< how the kernel stopped a thread bomb
   std::string namespaces_remedy;               ///< where no namespace could be made
   bool cgroup_mounted = false;                 ///< version 2, with controllers
-  std::string cgroup_reason;                   ///< why none was used; empty where one was
-  int landlock_abi = 0;                        ///< of the kernel
-  bool autogroup = false;                      ///< the host's switch
-  bool pressure = false;                       ///< /proc/pressure can be read
+  bool cgroup_weighs = false;  ///< a run's own cgroup has a weight of the processors
+  std::string cgroup_reason;   ///< why none was used; empty where one was
+  int landlock_abi = 0;        ///< of the kernel
+  bool autogroup = false;      ///< the host's switch
+  bool pressure = false;       ///< /proc/pressure can be read
   bool pidfd = false;
   bool gpu_present = false;
   std::string gpu;  ///< what can be told about it, or why nothing

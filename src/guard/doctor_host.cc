@@ -106,6 +106,7 @@ void read_cgroup(HostFacts& facts) {
     const std::string& reason = place.error().message;
     facts.cgroup_reason = reason.substr(0, reason.find(';'));
   }
+  facts.cgroup_weighs = place && place->cpu;
   const auto mount = os::parse_cgroup_mount(os::read_proc("/proc/self/mountinfo").value_or(""));
   const std::string controllers =
       mount ? os::read_proc(mount->point + "/cgroup.controllers").value_or("") : "";

@@ -56,9 +56,33 @@ TEST(Doctor, ATrainingIsHeldByStopsAloneWhereSessionsHaveNoWeights) {
   EXPECT_EQ(row(facts, "training impact").standing, Standing::MeasuredOnly);
   EXPECT_THAT(row(facts, "training impact").why, HasSubstr("stopping evaluations alone"));
   EXPECT_THAT(row(facts, "autogroup").why, HasSubstr("controller cpu"));
-  EXPECT_EQ(row(facts, "training impact").remedy, "");
+  EXPECT_THAT(row(facts, "training impact").remedy, HasSubstr("Delegate=yes"));
+  facts.cgroup_weighs = true;
+  EXPECT_THAT(row(facts, "training impact").why, HasSubstr("lowering their weight"));
+  EXPECT_THAT(row(facts, "autogroup").remedy, HasSubstr("own cgroup"));
+  facts.cgroup_weighs = false;
   facts.autogroup = false;
   EXPECT_THAT(row(facts, "training impact").remedy, HasSubstr("sched_autogroup_enabled"));
+}
+
+TEST(Doctor, WhatIsAbsentNamesWhatWouldImproveItOrThatNothingIsKnownTo) {
+  for (const bool privileged : {false, true}) {
+    for (const int landlock_abi : {0, 4}) {
+      HostFacts facts;  // all was tried, and nothing is there
+      facts.worker.emplace();
+      facts.slack.emplace();
+      facts.privileged = privileged;
+      facts.landlock_abi = landlock_abi;
+      facts.namespaces_remedy = "sysctl -w user.max_user_namespaces=15000";
+      int absent = 0;
+      for (const Mechanism& mechanism : diagnose(facts)) {
+        absent += mechanism.standing == Standing::Absent ? 1 : 0;
+        EXPECT_TRUE(mechanism.standing != Standing::Absent || !mechanism.remedy.empty())
+            << mechanism.name << ": " << mechanism.why;
+      }
+      EXPECT_GT(absent, 10);
+    }
+  }
 }
 
 TEST(Doctor, ANamespaceThatIsTheSameInsideIsAbsentWhateverTheSwitchesSay) {

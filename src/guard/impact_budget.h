@@ -8,11 +8,11 @@ namespace keisei::guard {
 /// %
 ///
 ///   earned(t)  = 0.04 t + min(3 s, 0.01 t)      t: seconds of training watched
-///   credit     = what was earned and not charged, 3 s at most
+///   credit     = what was earned and not charged, 3 s at most (fit() makes that more)
 ///
 /// So as long as nothing runs beyond the credit, what is charged stays below 5 % of the training
-/// after any time, and below 4 % of any later stretch plus 3 s. The charge is an upper bound that
-/// may fall when more is known: then its excess comes back. Pure.
+/// after any time, and below 4 % of any later stretch plus what can be saved. The charge is an
+/// upper bound that may fall when more is known: then its excess comes back. Pure.
 class ImpactBudget {
  public:
   static constexpr double kSteady = 0.8;  ///< share of the limit that is always earned

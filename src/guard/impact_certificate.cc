@@ -178,8 +178,10 @@ std::string to_text(const ImpactCertificate& certificate) {
   text +=
       fmt::format("  standing still    {:.2f} CPU seconds of stopped evaluations, all charged\n",
                   impact.standing_s);
-  text += fmt::format("  discarded         {} frames, before their rates were looked at\n",
-                      discarded_of(impact));
+  text += fmt::format(
+      "  discarded         {} frames; their rates decided nothing, but for «faster than "
+      "possible»\n",
+      discarded_of(impact));
   for (const auto& [reason, frames] : impact.discarded) {
     text += fmt::format("    {:>5}  {}\n", frames, reason);
   }
