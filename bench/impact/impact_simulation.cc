@@ -52,8 +52,8 @@ struct Cell {
   double loss = 0;
   bool bursty = false;  // the loss comes in a tenth of the on-frames, the whole of it there
   double swing = 0;     // of the whole machine's speed, for some 3 s
-  bool uneven =
-      false;  // 4 s of rollout, 4 s of update with steps ten times as long: all is lost there
+  /// 4 s of rollout, then 4 s of update with steps ten times as long: all is lost there.
+  bool uneven = false;
 };
 
 /// Step times of a training, on its own clock.

@@ -198,11 +198,9 @@ class LearnerProcess {
       }
     }
     // A supervisor that has only just come is told too, of the checkpoint and of the end.
-    last_look_ = {};
-    look_for_supervisor();
+    look_for_supervisor_now();
     save();
-    last_look_ = {};
-    look_for_supervisor();
+    look_for_supervisor_now();
     const bool done = trainer_.counters().step >= total;
     parts_.channel.send(telemetry::FinishedRecord{.step = trainer_.counters().step,
                                                   .reason = done ? "all steps done" : "stopped"});
@@ -216,10 +214,13 @@ class LearnerProcess {
   /// At most five times a second: takes a supervisor that waits, and says when one is gone.
   void look_for_supervisor() {
     const MonotonicTime now = MonotonicClock::now();
-    if (now - last_look_ < std::chrono::milliseconds(200)) {
-      return;
+    if (now - last_look_ >= std::chrono::milliseconds(200)) {
+      last_look_ = now;
+      look_for_supervisor_now();
     }
-    last_look_ = now;
+  }
+
+  void look_for_supervisor_now() {
     parts_.channel.poll_accept({.pid = ::getpid(),
                                 .step = trainer_.counters().step,
                                 .net = to_string(parts_.learner.spec())});

@@ -187,6 +187,9 @@ bool sessions_weigh(const HostFacts& facts) {
   return told(facts.slack, "autogroup").find("nice 19") != std::string_view::npos;
 }
 
+/// It was used, and has a weight.
+bool own_cgroup_weighs(const HostFacts& facts) { return facts.cgroup_weighs && in_cgroup(facts); }
+
 /// Where a cgroup has the processors sessions have no weight, and its own may be set.
 std::string weight_remedy(const HostFacts& facts) {
   return facts.autogroup ? cgroup_remedy(facts) : "sysctl -w kernel.sched_autogroup_enabled=1";
@@ -196,16 +199,17 @@ void add_scheduling(Table& table, const HostFacts& facts) {
   table.tried("SCHED_IDLE", told(facts.slack, "idle_class") == "1",
               enforced("the slack class runs on what training leaves over"),
               absent("the class could not be set", kNoRemedy));
-  table.tried(
-      "autogroup", sessions_weigh(facts), enforced("the slack class's session has weight 19"),
-      facts.cgroup_weighs ? absent("a cgroup with the controller cpu leaves sessions no weight",
-                                   "none needed: the run's own cgroup has one")
-      : facts.autogroup
-          ? absent("switched on, but a cgroup with the controller cpu leaves sessions no "
-                   "weight, or it could not be set",
-                   weight_remedy(facts))
-          : absent("switched off: SCHED_IDLE alone, inside the trainer's own group",
-                   weight_remedy(facts)));
+  table.tried("autogroup", sessions_weigh(facts),
+              enforced("the slack class's session has weight 19"),
+              own_cgroup_weighs(facts)
+                  ? absent("a cgroup with the controller cpu leaves sessions no weight",
+                           "none needed: the run's own cgroup has one")
+              : facts.autogroup
+                  ? absent("switched on, but a cgroup with the controller cpu leaves sessions no "
+                           "weight, or it could not be set",
+                           weight_remedy(facts))
+                  : absent("switched off: SCHED_IDLE alone, inside the trainer's own group",
+                           weight_remedy(facts)));
 }
 
 void add_senses(Table& table, const HostFacts& facts) {
@@ -217,7 +221,7 @@ void add_senses(Table& table, const HostFacts& facts) {
   table.tried("GPU", facts.gpu_present, measured(facts.gpu),
               absent(facts.gpu + ": null in every record, its verdict is not measured",
                      "a GPU with its driver (NVML, or DRM)"));
-  table.tried("training impact", sessions_weigh(facts) || facts.cgroup_weighs,
+  table.tried("training impact", sessions_weigh(facts) || own_cgroup_weighs(facts),
               measured("measured in random hold-outs; held by stopping evaluations and lowering "
                        "their weight; keisei verify attacks it"),
               measured("measured in random hold-outs; held by stopping evaluations alone",

@@ -44,7 +44,7 @@ struct HostFacts {
   std::optional<std::string> threads_refused;  ///< how the kernel stopped a thread bomb
   std::string namespaces_remedy;               ///< where no namespace could be made
   bool cgroup_mounted = false;                 ///< version 2, with controllers
-  bool cgroup_weighs = false;  ///< a run's own cgroup has a weight of the processors
+  bool cgroup_weighs = false;  ///< where a run has a cgroup of its own, that has a weight
   std::string cgroup_reason;   ///< why none was used; empty where one was
   int landlock_abi = 0;        ///< of the kernel
   bool autogroup = false;      ///< the host's switch

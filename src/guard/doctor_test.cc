@@ -60,6 +60,10 @@ TEST(Doctor, ATrainingIsHeldByStopsAloneWhereSessionsHaveNoWeights) {
   facts.cgroup_weighs = true;
   EXPECT_THAT(row(facts, "training impact").why, HasSubstr("lowering their weight"));
   EXPECT_THAT(row(facts, "autogroup").remedy, HasSubstr("own cgroup"));
+  const HostFacts weighed = facts;
+  facts.worker->insert_or_assign("cgroup", "0::/user.slice");  // given, and not used
+  EXPECT_THAT(row(facts, "training impact").why, HasSubstr("stopping evaluations alone"));
+  facts = weighed;
   facts.cgroup_weighs = false;
   facts.autogroup = false;
   EXPECT_THAT(row(facts, "training impact").remedy, HasSubstr("sched_autogroup_enabled"));

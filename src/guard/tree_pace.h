@@ -19,8 +19,9 @@ class TreePace {
   void apply(bool stop, os::Jail& jail, MonotonicTime now, double cpu_seconds);
   /// For an instant, in which it is counted. False where it stands anyway, or cannot be told.
   [[nodiscard]] bool stop_to_count(os::Jail& jail) const;
-  /// After that; tried again at the next where the jail has no room for one more order.
+  /// After that.
   void go_on(os::Jail& jail);
+  /// At each look: once more, where the jail had no room for that order.
   void go_on_at_last(os::Jail& jail);
   /// Where somebody else made it go on.
   static void stop_again(os::Jail& jail);
