@@ -142,6 +142,45 @@ TEST_F(BesideTraining, WhoLeavesItsSessionStaysWithinTheLimit) {
   expect_within();
 }
 
+/// A tree as the governor sees it, which no signal reaches: so deaf no real process can be here.
+class DeafTree final : public guard::PacedTree {
+ public:
+  explicit DeafTree(double cpus) : cpus_(cpus) {}
+  void pace(guard::Pace /*pace*/) override {}
+  [[nodiscard]] double cpu_seconds() override {
+    return cpus_ * seconds(MonotonicClock::now() - begin_);
+  }
+  [[nodiscard]] bool can_slack() const override { return false; }
+  void end_for(guard::Ending ending) override { ended_ = std::move(ending); }
+  [[nodiscard]] const std::optional<guard::Ending>& ended() const { return ended_; }
+
+ private:
+  const double cpus_;
+  const MonotonicTime begin_ = MonotonicClock::now();
+  std::optional<guard::Ending> ended_;
+};
+
+TEST(StoppedTrees, WhoGoesOnAllTheSameIsEndedAndNobodyElse) {
+  BusyTrainer trainer(1);
+  asio::io_context loop(1);
+  guard::TrainingGovernor governor(loop.get_executor(), {.limit = kLimit, .seed = 11});
+  governor.watch(trainer.reader());
+  DeafTree deaf(1);
+  DeafTree calm(0);
+  const guard::TrainingGovernor::Demand demand(governor);
+  const guard::TrainingGovernor::Attachment first(governor, deaf);
+  const guard::TrainingGovernor::Attachment second(governor, calm);
+  const MonotonicTime deadline = MonotonicClock::now() + 30s;
+  while (!deaf.ended() && MonotonicClock::now() < deadline) {
+    loop.run_for(50ms);
+  }
+  governor.stop();
+  loop.run();
+  ASSERT_TRUE(deaf.ended());
+  EXPECT_EQ(deaf.ended()->outcome, Outcome::PolicyViolation);
+  EXPECT_FALSE(calm.ended());
+}
+
 TEST_F(BesideTraining, WhoWakesItselfUpStaysWithinTheLimit) {
   RecordProperty("row", 16);
   ask_for({.adversary = "wake_up"}, 7s);
