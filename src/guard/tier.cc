@@ -53,7 +53,7 @@ namespace {
 std::uint32_t knocked_out(const Without& without) {
   std::uint32_t set = 0;
   set |= without.user_namespace ? os::mechanism::kUserNamespace : 0;
-  set |= without.mount_namespace ? os::mechanism::kReadOnlyFiles : 0;
+  set |= without.mount_namespace ? os::mechanism::kReadOnlyFiles | os::mechanism::kOwnProc : 0;
   set |= without.network_namespace ? os::mechanism::kNetworkNamespace : 0;
   set |= without.landlock ? os::mechanism::kLandlock : 0;
   set |= without.seccomp ? os::mechanism::kSeccomp : 0;
@@ -109,6 +109,7 @@ class Lines {
       calls_and_network();
       files();
     } else {
+      own_proc();
       say(false, "system calls: seccomp");
       unfiltered();
       say(false, "network: seccomp, no sockets");
@@ -158,6 +159,16 @@ class Lines {
                             "table is only bounded, by the growth of the host's"
                           : "memory: without a cgroup, shared memory that is mapped and in no page "
                             "table");
+    }
+  }
+
+  void own_proc() {
+    if (has(os::mechanism::kOwnProc)) {
+      say(true, "/proc: its own processes, under the numbers that they have for it");
+    } else if (hold_.containment != os::Containment::Sweep) {
+      say(false,
+          "/proc: the host's, where a program that looks itself up by its number finds another one"
+          " (CUDA does not start then: error 304)");
     }
   }
 

@@ -1,10 +1,16 @@
 #include "guard/tier.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace keisei::guard {
 namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
 
 TEST(Tier, AWorkerGetsTheLimitsThatNobodyNamed) {
   const EvaluationLimits limits = with_profile_defaults({}, Profile::Worker);
@@ -27,7 +33,23 @@ TEST(Tier, TheJailDoesWithoutWhatIsKnockedOut) {
   command.without.mount_namespace = true;
   command.without.seccomp = true;
   EXPECT_EQ(jail_spec(command, {}).without,
-            os::mechanism::kReadOnlyFiles | os::mechanism::kSeccomp);
+            os::mechanism::kReadOnlyFiles | os::mechanism::kOwnProc | os::mechanism::kSeccomp);
+}
+
+TEST(Tier, SaysWhatACommandFindsInProc) {
+  GuardedCommand command;
+  command.profile = Profile::Command;
+  const auto lines = [&command](os::Containment containment, std::uint32_t mechanisms) {
+    const Tier tier = describe_tier(
+        command, {}, os::JailHold{.containment = containment, .mechanisms = mechanisms}, true);
+    return fmt::format("{}; not: {}", fmt::join(tier.enforced, "; "),
+                       fmt::join(tier.not_enforced, "; "));
+  };
+  EXPECT_THAT(lines(os::Containment::PidNamespace, os::mechanism::kOwnProc),
+              HasSubstr("/proc: its own processes"));
+  EXPECT_THAT(lines(os::Containment::UserPidNamespace, 0),
+              AllOf(HasSubstr("/proc: the host's"), Not(HasSubstr("its own processes"))));
+  EXPECT_THAT(lines(os::Containment::Sweep, 0), Not(HasSubstr("/proc: ")));  // it is its own there
 }
 
 TEST(Tier, AScratchIsNeverLargerThanTheMemoryLimit) {

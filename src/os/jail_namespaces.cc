@@ -101,10 +101,6 @@ bool make_scratch(const Setup& setup) {
   return true;
 }
 
-bool mount_own_proc() {
-  return mount("proc", "/proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
-}
-
 std::uint32_t enter_mount_namespace(const Setup& setup) {
   const std::uint32_t without = setup.spec.without;
   if ((without & mechanism::kReadOnlyFiles) != 0 || unshare(CLONE_NEWNS) != 0 ||
@@ -115,7 +111,7 @@ std::uint32_t enter_mount_namespace(const Setup& setup) {
   if (make_read_only()) {
     held |= mechanism::kReadOnlyFiles;
   }
-  if (setup.containment != Containment::Sweep && mount_own_proc()) {
+  if (setup.containment != Containment::Sweep && mount_own_proc(MS_RDONLY, nullptr)) {
     held |= mechanism::kOwnProc;
   }
   if ((without & mechanism::kScratch) == 0 && make_scratch(setup)) {
