@@ -68,15 +68,14 @@ class EvaluationManagerTest : public testing::Test {
     return result.value_or(telemetry::EvaluationRecord{});
   }
 
-  /// When its worker has started.
-  void lose_trainer_while_it_runs(asio::steady_timer& timer, eval::EvaluationManager& evaluations) {
+  /// `do_so` when its worker has started.
+  void while_it_runs(asio::steady_timer& timer, const std::function<void()>& do_so) {
     if (guard_.running() > 0) {
-      evaluations.cancel_all(guard::Outcome::TrainerLost, "the learner is gone");
+      do_so();
       return;
     }
     timer.expires_after(std::chrono::milliseconds(5));
-    timer.async_wait(
-        [&](const boost::system::error_code&) { lose_trainer_while_it_runs(timer, evaluations); });
+    timer.async_wait([&, do_so](const boost::system::error_code&) { while_it_runs(timer, do_so); });
   }
 
   TestDirectory directory_;
@@ -142,8 +141,11 @@ TEST_F(EvaluationManagerTest, ALostTrainerIsInTheRunsDatabase) {
                                        .worker = fs::path(KEISEI_BIN) / "keisei-worker",
                                        .run_directory = directory_.path()});
   asio::steady_timer timer(loop_);
-  const auto record = ended(evaluations.evaluate_current_agent(*net::Snapshot::seal(bytes_)),
-                            [&] { lose_trainer_while_it_runs(timer, evaluations); });
+  const auto record = ended(evaluations.evaluate_current_agent(*net::Snapshot::seal(bytes_)), [&] {
+    while_it_runs(timer, [&evaluations] {
+      evaluations.cancel_all(guard::Outcome::TrainerLost, "the learner is gone");
+    });
+  });
   const auto kept = store::RunStore::open_read_only(file)->evaluations();
   ASSERT_TRUE(kept) << kept.error().message;
   ASSERT_EQ(kept->size(), 1U);
@@ -194,6 +196,37 @@ TEST_F(AnEvaluationThatIsTooLong, ReturnsTheGamesItFinishedAsPartial) {
   ASSERT_TRUE(record.score.has_value());
   EXPECT_LE(record.score->low, record.score->value);
   EXPECT_LT(record.latency_ms, 6000);
+}
+
+/// Whoever ends it: what was played is kept, counts, and is called partial beside the outcome.
+TEST_F(AnEvaluationThatIsTooLong, KeepsTheGamesItFinishedHoweverItIsCutShort) {
+  for (const auto outcome :
+       {guard::Outcome::TrainerLost, guard::Outcome::ImpactExceeded, guard::Outcome::Cancelled}) {
+    telemetry::EvaluationRecord record;
+    // On a busy machine it has not played anything so soon.
+    for (auto after = std::chrono::seconds(1); !record.score && after.count() < 5; after *= 2) {
+      asio::steady_timer start(loop_);
+      asio::steady_timer end(loop_);
+      record = ended(evaluations_.evaluate_current_agent(*net::Snapshot::seal(bytes_)), [&] {
+        while_it_runs(start, [&] {
+          end.expires_after(after);
+          end.async_wait([&](const boost::system::error_code&) {
+            evaluations_.cancel_all(outcome, "it was enough");
+          });
+        });
+      });
+    }
+    EXPECT_EQ(record.outcome, guard::to_string(outcome));
+    EXPECT_EQ(record.cause, "it was enough");
+    EXPECT_TRUE(record.partial) << record.outcome;
+    ASSERT_EQ(record.opponents.size(), 1U) << record.outcome;
+    EXPECT_GT(record.opponents[0].games, 0);
+    EXPECT_LT(record.opponents[0].games, 100'000);
+    ASSERT_TRUE(record.score.has_value()) << record.outcome;
+    EXPECT_LE(record.score->low, record.score->value);
+    EXPECT_GE(record.score->high, record.score->value);
+    EXPECT_TRUE(fs::exists(directory_.path() / "games" / (record.id + ".usi"))) << record.outcome;
+  }
 }
 
 TEST_F(EvaluationManagerTest, UnderPressurePlaysFewerGamesOnOneThreadAndSaysWhy) {
