@@ -144,7 +144,9 @@ bool in_cgroup(const HostFacts& facts) { return is_inside(facts, "cgroup"); }
 
 /// Who may not ask what a mapping holds sees the pages that are in page tables, and no others.
 std::string sampled_memory(const HostFacts& facts) {
-  std::string text = "sampled every 2 to 20 ms, killed when above; may overshoot by some MB";
+  std::string text =
+      "sampled at least every 20 ms, more often near the limit, killed when above; may overshoot "
+      "by some MB";
   if (!line_of(facts.tier.not_enforced, "memory: without a cgroup").empty()) {
     text +=
         "; shared memory in no page table is held to the host's growth of a worker, and not at all "
@@ -166,7 +168,7 @@ void add_resources(Table& table, const HostFacts& facts) {
   table.tried(
       "process limit", facts.threads_refused.has_value(),
       enforced(facts.threads_refused.value_or("") + (cgroup ? "" : "; what is between is sampled")),
-      measured("sampled every 2 to 20 ms, killed when above",
+      measured("sampled at least every 20 ms, more often near the limit, killed when above",
                facts.privileged ? "run keisei as an ordinary user" : facts.namespaces_remedy));
   const std::string processes = line_of(facts.tier.enforced, "processes:");
   const std::string_view tasks = told(facts.worker, "limit_tasks");

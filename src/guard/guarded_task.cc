@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -132,6 +133,7 @@ void GuardedTask::watch_tree(std::optional<Bytes> host_shared_memory) {
   ResourceMonitor::Options options{.root = jail_->init_pid(),
                                    .memory_limit = context_.limits.memory,
                                    .worker = command.profile == Profile::Worker,
+                                   .processors = std::thread::hardware_concurrency(),
                                    .kernel_holds_memory = cgroup_.holds_memory(),
                                    .host_shared_memory = host_shared_memory,
                                    .shared_files = sealed_files(command.fds)};

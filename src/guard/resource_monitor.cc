@@ -13,15 +13,19 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How far above the limit a tree can get that only polling holds, at 3 GB/s of page touching:
-// twice that rate is assumed, so the headroom is never used up before the next look while the wait
-// is not clamped from below. At the lower clamps that leaves 2 ms (6 MB) beyond the limit, and the
-// guard may wake 4 ms late on a busy machine (12 MB) and a thread may run for a tick after SIGKILL
-// (4 ms, 12 MB): 30 MB. Where pages may be shared, the exact probe comes on top, 15 ms for 500 MB
-// of small pages (45 MB), and costs 0.1 MB more for each MB above that.
-constexpr double kTouchRate = 6e9;  // bytes/s
-constexpr std::chrono::nanoseconds kShortest = 2ms;
+// How far above the limit a tree can get that only polling holds, at 3 GB/s of page touching by
+// each of two processors: that rate is assumed, so the headroom is never used up before the next
+// look while the wait is not clamped from below. At the lower clamps that leaves 2 ms (12 MB)
+// beyond the limit, and the guard may wake 4 ms late on a busy machine (12 MB) and a thread may run
+// for a tick after SIGKILL (4 ms, 12 MB): 36 MB. Where pages may be shared, the exact probe comes
+// on top, 15 ms for 500 MB of small pages (45 MB), and costs 0.1 MB more for each MB above that. On
+// more processors the waits are so much shorter, the shortest only while the tree grows and as far
+// as it has tasks to use them: one that rests near its limit is not looked at thousands of times a
+// second, and sixteen tasks of it can take 96 MB in the 2 ms before they are seen to grow.
+constexpr double kTouchRate = 3e9;                   // bytes/s, of each processor
+constexpr std::chrono::nanoseconds kShortest = 2ms;  // with two of them
 constexpr std::chrono::nanoseconds kLongest = 20ms;
+constexpr unsigned kTwo = 2;  // processors
 constexpr std::chrono::nanoseconds kShortestScan = 2ms;
 constexpr std::chrono::nanoseconds kLongestScan = 100ms;
 constexpr std::chrono::nanoseconds kLongestStill = 250ms;
@@ -31,6 +35,7 @@ constexpr std::chrono::nanoseconds kExactRest = 20ms;   // at least, where none 
 constexpr int kExactShare = 4;                          // a rest is so many times the probe's cost
 constexpr std::size_t kMany = 8;                        // processes
 constexpr Bytes kUnseenGrowth = megabytes(500);  // in a read that waits for 150 ms, at 3 GB/s
+constexpr Bytes kFar = megabytes(120);           // below the limit: 20 ms at 6 GB/s
 constexpr Bytes kStepAtMost = megabytes(5);      // more than a tree of one size breathes
 constexpr std::int64_t kNearly = 80;             // percent of the limit
 constexpr int kNearlyLooks = 3;
@@ -38,9 +43,10 @@ constexpr std::int64_t kHardlyShared = 98;  // percent of the cheap sum: no doub
 constexpr std::chrono::nanoseconds kInheritedRest = 250ms;
 constexpr int kInheritedShare = 20;
 
-std::chrono::nanoseconds pace(Bytes headroom, std::chrono::nanoseconds shortest,
-                              std::chrono::nanoseconds longest) {
-  const double left = std::max(0.0, static_cast<double>(headroom.count)) / kTouchRate;
+std::chrono::nanoseconds pace(Bytes headroom, unsigned processors,
+                              std::chrono::nanoseconds shortest, std::chrono::nanoseconds longest) {
+  const double left =
+      std::max(0.0, static_cast<double>(headroom.count)) / (kTouchRate * processors);
   const auto wait = std::chrono::nanoseconds(static_cast<std::int64_t>(left * 1e9));
   return std::clamp(wait, shortest, longest);
 }
@@ -77,8 +83,8 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
     sample.growth_of_host = hidden_.growth_of_host();
   }
   if (scan) {  // by what it has found: nothing else sees a memfd that nobody maps
-    next_scan_ = now + pace(options_.memory_limit - std::max(sample.memory, bound), kShortestScan,
-                            kLongestScan);
+    next_scan_ = now + pace(options_.memory_limit - std::max(sample.memory, bound),
+                            std::max(kTwo, options_.processors), kShortestScan, kLongestScan);
   }
   const bool hides = hidden_in_a_row_ >= kHiddenPatience;
   sample.descriptors_hidden = options_.worker && hides;
@@ -94,6 +100,7 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   sample.cpu_seconds = metrics_.cpu_seconds;
   sample.threads = threads_;
   sample.io = metrics_.io;
+  grows_ = sample.memory > last_.memory + step();
   last_ = sample;
   if (sample.memory > Bytes{}) {  // a process that is just ending has none
     metrics_.peak_memory = std::max(metrics_.peak_memory.value_or(Bytes{}), sample.memory);
@@ -112,7 +119,10 @@ void ResourceMonitor::note_gpu(os::GpuSampler& sampler, MonotonicTime now) {
 }
 
 std::chrono::nanoseconds ResourceMonitor::next_interval() const {
-  return pace(options_.memory_limit - last_.memory, kShortest, kLongest);
+  const unsigned processors = std::max(kTwo, options_.processors);
+  const std::size_t tasks = std::max(members_.size(), static_cast<std::size_t>(threads_));
+  const auto busy = grows_ ? std::clamp<std::size_t>(tasks, kTwo, processors) : kTwo;
+  return pace(options_.memory_limit - last_.memory, processors, kShortest * kTwo / busy, kLongest);
 }
 
 ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
@@ -143,6 +153,10 @@ ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
   return sum;
 }
 
+Bytes ResourceMonitor::step() const {
+  return std::min(Bytes{options_.memory_limit.count / 100}, kStepAtMost);
+}
+
 /// Not of one that has its size: what it shares was measured, and stopping it again and again would
 /// cost it much.
 bool ResourceMonitor::should_stop_to_count(const CheapSum& sum, bool scan) const {
@@ -152,8 +166,7 @@ bool ResourceMonitor::should_stop_to_count(const CheapSum& sum, bool scan) const
     return false;
   }
   const Bytes believed = cheap_sum(sum) - counted_twice_ - inherited_;
-  const Bytes step = std::min(Bytes{options_.memory_limit.count / 100}, kStepAtMost);
-  const bool grows = believed > last_.memory + step;
+  const bool grows = believed > last_.memory + step();
   const bool near = believed + kUnseenGrowth > options_.memory_limit;
   return believed > options_.memory_limit || (scan && near && grows);
 }
@@ -171,8 +184,8 @@ ResourceMonitor::CpuTimes ResourceMonitor::cpu_times() const {
 bool ResourceMonitor::nothing_done(const CpuTimes& used, MonotonicTime now) const {
   const bool told = std::ranges::find(used, std::chrono::nanoseconds{}) == used.end();
   const bool in_doubt = members_.empty() || members_new_ || hidden_in_a_row_ > 0 || !told;
-  return !in_doubt && used == used_ && now < next_full_ && next_interval() == kLongest &&
-         view_.shows_all_activity();
+  return !in_doubt && used == used_ && now < next_full_ &&
+         last_.memory + kFar <= options_.memory_limit && view_.shows_all_activity();
 }
 
 /// Their CPU times come first: whoever is started later has cost its parent some.

@@ -75,6 +75,7 @@ class ResourceMonitor {
     pid_t root = 0;                    ///< the init; not itself counted
     Bytes memory_limit;                ///< sets the pace
     bool worker = false;               ///< what it hides, or might hide, counts against it
+    unsigned processors = 2;           ///< that the tree can use at once
     bool kernel_holds_memory = false;  ///< a cgroup: what no page table shows is no concern
     /// Shared memory of the host before the run: what stays unknown of a worker's is held to its
     /// growth. Nothing: no one is held to that.
@@ -106,7 +107,9 @@ class ResourceMonitor {
   [[nodiscard]] bool still() const { return still_; }
   /// Asks about the tree as of the last sample. Does not block.
   void note_gpu(os::GpuSampler& sampler, MonotonicTime now);
-  /// How long the tree may go unseen: (limit - used) / 6 GB/s, within 2 to 20 ms.
+  /// How long the tree may go unseen: (limit - used) / (3 GB/s a processor), within 2 to 20 ms; of
+  /// one that grows with many tasks on many processors as much less than 2 ms as it has more than
+  /// two at work.
   [[nodiscard]] std::chrono::nanoseconds next_interval() const;
   /// The tree at the last sample.
   [[nodiscard]] const std::vector<pid_t>& members() const { return members_; }
@@ -132,6 +135,8 @@ class ResourceMonitor {
   enum class Look { WhenDue, Afresh };
   void scan_descriptors(MonotonicTime now, Look look);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
+  /// More than a tree of one size breathes.
+  [[nodiscard]] Bytes step() const;
   [[nodiscard]] bool should_stop_to_count(const CheapSum& sum, bool scan) const;
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
@@ -155,6 +160,7 @@ class ResourceMonitor {
   GpuAccount gpu_;
   ResourceSample last_;
   bool still_ = false;
+  bool grows_ = false;        // since the sample before the last
   CpuTimes used_;             // before anything else was read for `last_`
   bool members_new_ = false;  // since then: whom they have started is not known
   MonotonicTime next_full_;

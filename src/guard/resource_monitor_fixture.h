@@ -96,11 +96,12 @@ class FakeView : public os::ProcessView {
 
 class ResourceMonitorTest : public testing::Test {
  protected:
-  ResourceMonitor monitor(Bytes limit = megabytes(500)) {
+  ResourceMonitor monitor(Bytes limit = megabytes(500), unsigned processors = 2) {
     return {view_,
             {.root = kInit,
              .memory_limit = limit,
              .worker = true,
+             .processors = processors,
              .shared_files = {kWeights},
              .stop_to_count =
                  [this] {

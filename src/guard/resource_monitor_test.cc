@@ -253,6 +253,27 @@ TEST_F(ResourceMonitorTest, LooksMoreOftenNearTheLimit) {
   EXPECT_EQ(watching.next_interval(), 2ms);
 }
 
+/// Sixteen processors take in a millisecond what two take in eight.
+TEST_F(ResourceMonitorTest, LooksMoreOftenWhereMoreProcessorsFillTheMemory) {
+  ResourceMonitor watching = monitor(megabytes(500), 16);
+  add(101, megabytes(20));
+  (void)watching.sample(now_);
+  EXPECT_EQ(watching.next_interval(), 10ms);  // 480 MB at 48 GB/s
+  add(101, megabytes(452));
+  (void)watching.sample(now_ + 10ms);
+  EXPECT_EQ(watching.next_interval(), 2ms);  // one process
+  for (pid_t pid = 102; pid < 110; ++pid) {
+    add(pid, megabytes(1));
+  }
+  (void)watching.sample(now_ + 20ms);
+  EXPECT_EQ(watching.next_interval(), 833'333ns);  // 40 MB at 48 GB/s
+  add(109, megabytes(40));
+  (void)watching.sample(now_ + 21ms);
+  EXPECT_EQ(watching.next_interval(), 444'444ns);  // nine processes
+  (void)watching.sample(now_ + 22ms);
+  EXPECT_EQ(watching.next_interval(), 2ms);  // it has its size
+}
+
 TEST_F(ResourceMonitorTest, ReadsDescriptorTablesAtALowerRate) {
   ResourceMonitor watching = monitor();
   add(101, megabytes(10));

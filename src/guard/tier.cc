@@ -146,7 +146,9 @@ class Lines {
 
   void limits() {
     say(on(), "timeout: wall clock");
-    say(on(), "memory: RLIMIT_DATA per process, tree sampled every 2 to 20 ms");
+    say(on(),
+        "memory: RLIMIT_DATA per process, tree sampled at least every 20 ms, more often near the "
+        "limit");
     std::string processes = "processes: sampled";
     processes += has(os::mechanism::kTaskLimit) ? ", RLIMIT_NPROC in the namespace" : "";
     processes += has(os::mechanism::kTaskCeiling) ? ", pid_max of the namespace" : "";
@@ -167,7 +169,7 @@ class Lines {
       say(true, "/proc: its own processes, under the numbers that they have for it");
     } else if (hold_.containment != os::Containment::Sweep) {
       say(false,
-          "/proc: the host's, where a program that looks itself up by its number finds another one"
+          "/proc: not its own, where a program that looks itself up by its number finds another one"
           " (CUDA does not start then: error 304)");
     }
   }
