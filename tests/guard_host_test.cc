@@ -1,6 +1,7 @@
 // What goes on around a run on its host: the run's own database is written to, clocks are set, the
 // machine sleeps. Adversaries 23 and 27.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -110,6 +111,68 @@ TEST(RunInACgroup, TheLowestWeightLeavesATrainingItsProcessors) {
   fmt::print("{}\n", isolation.sentence);
   ASSERT_TRUE(isolation.slack_loss) << isolation.sentence;
   EXPECT_LT(*isolation.slack_loss, 0.25) << isolation.sentence;
+}
+
+/// A CPU limit that no cpu.max holds is kept by stop and go: with the freezer of the run's cgroup
+/// nothing inside is told, with signals it is.
+TEST_F(HostOfARun, OnlyWithoutAFreezerARunIsToldThatItGoesOn) {
+  const Result<os::CgroupPlace> place = os::find_delegated_cgroup(os::this_cgroup_host());
+  if (place && place->cpu) {
+    GTEST_SKIP() << "cpu.max holds the limit here";
+  }
+  const guard::GuardedRun run =
+      runs_.run(runs_.adversary("notice_stops", {"2"}), {.timeout = 30s, .cpu_percent = 20});
+  const std::string tier = fmt::format("{}", fmt::join(run.record.tier.enforced, "; "));
+  fmt::print("{}; {:.2f} CPU s of {:.0f} ms, stood still for {:.0f}\n", tier,
+             run.record.cpu_seconds, run.record.latency_ms, run.record.paused_ms);
+  EXPECT_GT(run.record.paused_ms, 1000);
+  EXPECT_LT(run.record.cpu_seconds, 1);
+  ASSERT_TRUE(run.record.exit.code) << run.record.cause;
+  if (place) {
+    EXPECT_NE(tier.find("cgroup.freeze"), std::string::npos) << tier;
+    EXPECT_EQ(run.record.exit.code, 0);
+  } else {
+    EXPECT_GT(run.record.exit.code, 2);
+  }
+}
+
+/// Whoever leaves the frozen part of its cgroup is stopped all the same.
+TEST_F(HostOfARun, LeavingTheFrozenCgroupFreesNobody) {
+  const Result<os::CgroupPlace> place = os::find_delegated_cgroup(os::this_cgroup_host());
+  if (!place || place->cpu) {
+    GTEST_SKIP() << "no delegated cgroup v2, or cpu.max holds the limit there";
+  }
+  GuardedCommand command = runs_.adversary("change_cgroup", {"leave", "3"});
+  command.profile = guard::Profile::Command;  // a worker can write to no such file
+  const guard::GuardedRun run = runs_.run(command, {.timeout = 30s, .cpu_percent = 20});
+  fmt::print("{:.2f} CPU s of {:.0f} ms, stood still for {:.0f}\n", run.record.cpu_seconds,
+             run.record.latency_ms, run.record.paused_ms);
+  EXPECT_EQ(run.record.exit.code, 0) << run.record.cause;
+  EXPECT_LT(run.record.cpu_seconds, 1.8);  // of 3, but for the looks until it was seen
+  EXPECT_GT(run.record.paused_ms, 1500);
+}
+
+/// With nsdelegate a cgroup namespace keeps it from its limits; without, its tier says so.
+TEST_F(HostOfARun, NobodyChangesTheLimitsOfItsCgroupUnlessTheTierSaysSo) {
+  if (const auto place = os::find_delegated_cgroup(os::this_cgroup_host()); !place) {
+    GTEST_SKIP() << "no delegated cgroup v2: " << place.error().message;
+  }
+  GuardedCommand command = runs_.adversary("change_cgroup", {"limits"});
+  command.profile = guard::Profile::Command;
+  const guard::GuardRecord record = runs_.run(command, {.timeout = 3s}).record;
+  const std::string tier = fmt::format("{}", fmt::join(record.tier.not_enforced, "; "));
+  fmt::print("{}: it could do {} of four things; {}\n", guard::to_string(record.outcome),
+             record.exit.code.value_or(-1), tier);
+  if (tier.find("cgroup: it may leave it") == std::string::npos) {
+    EXPECT_EQ(record.exit.code, 0) << record.cause;
+  } else {  // it can freeze itself with its init, but not its guard
+    EXPECT_TRUE(record.outcome == Outcome::TimedOut || record.exit.code > 0) << record.cause;
+    EXPECT_LT(record.kill_ms.value_or(0), 1000);
+  }
+
+  command = runs_.adversary("change_cgroup", {"limits"});  // a worker writes to no such file
+  const guard::GuardRecord worker = runs_.run(command, {.timeout = 30s}).record;
+  EXPECT_EQ(worker.exit.code, 0) << worker.cause;
 }
 
 }  // namespace

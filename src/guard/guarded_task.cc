@@ -226,12 +226,12 @@ MonotonicTime GuardedTask::next_wake() const {
 }
 
 void GuardedTask::hear_jail(MonotonicTime now) {
-  while (const std::optional<os::JailEvent> event = jail_->receive()) {
+  bool closed = false;
+  while (const std::optional<os::JailEvent> event = closed ? std::nullopt : jail_->receive()) {
     hear(*event, now);
-    if (std::holds_alternative<os::JailClosed>(*event)) {
-      return;
-    }
+    closed = std::holds_alternative<os::JailClosed>(*event);
   }
+  cgroup_.note_mechanisms(jail_->hold().mechanisms.value_or(0));
 }
 
 void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {
@@ -280,7 +280,7 @@ void GuardedTask::hear_caller(MonotonicTime now) {
       context_.control.note_stopped(order.signal);  // it stands still already, and cannot tell
     }
     if (share_.stopped() && order.signal == SIGCONT) {
-      TreeShare::stop_again(*jail_);  // it may go on for its user, but not for the training
+      share_.stop_again(*jail_);  // it may go on for its user, but not for the training
     }
   }
   if (const auto& cancel = context_.control.cancel_request()) {

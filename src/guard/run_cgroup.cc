@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -57,6 +58,7 @@ RunCgroup::RunCgroup(const CgroupRoom* room, const GuardedCommand& command,
     return;
   }
   leaf_.emplace(std::move(*leaf));
+  seals_ = room->tree->seals_leaves();
   use_ = {.used = true,
           .holds_memory = wanted.memory.has_value(),
           .holds_tasks = wanted.tasks,
@@ -69,6 +71,11 @@ void RunCgroup::set_idle(bool idle) {
   if (leaf_ && leaf_->is_idle() != idle) {
     (void)leaf_->weigh(idle ? os::CgroupWeight::Idle : os::CgroupWeight::Full);
   }
+}
+
+void RunCgroup::note_mechanisms(std::uint32_t held) {
+  use_.freezes = leaf_ && leaf_->can_freeze() && (held & os::mechanism::kTreeInCgroup) != 0;
+  use_.sealed = leaf_ && seals_ && (held & os::mechanism::kCgroupNamespace) != 0;
 }
 
 void RunCgroup::hurry() {
@@ -159,7 +166,16 @@ void describe_cgroup(const CgroupUse& use, Tier& tier) {
   if (use.kills) {
     held.emplace_back("cgroup.kill");
   }
+  if (use.freezes) {
+    held.emplace_back("cgroup.freeze");
+  }
   tier.enforced.push_back(fmt::format("cgroup v2: {}", fmt::join(held, ", ")));
+  const bool writes_nothing = std::ranges::any_of(
+      tier.enforced, [](const std::string& line) { return line.starts_with("files:"); });
+  if (!use.sealed && !writes_nothing) {
+    tier.not_enforced.emplace_back(
+        "cgroup: it may leave it and change its limits; what the samples hold stays");
+  }
 }
 
 }  // namespace keisei::guard

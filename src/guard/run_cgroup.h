@@ -26,8 +26,10 @@ struct CgroupUse {
   bool holds_memory = false;
   std::optional<std::uint64_t> holds_tasks = std::nullopt;  ///< pids.max
   bool holds_cpu = false;
-  bool idle = false;   ///< all the time
-  bool kills = false;  ///< cgroup.kill is there
+  bool idle = false;     ///< all the time
+  bool kills = false;    ///< cgroup.kill is there
+  bool freezes = false;  ///< the freezer, for all but the tree's init
+  bool sealed = false;   ///< nobody inside can leave it or change its limits
   os::CgroupAccount account = {};
 };
 
@@ -47,6 +49,13 @@ class RunCgroup {
   [[nodiscard]] bool can_weigh() const { return leaf_ && leaf_->can_weigh(); }
   /// What the training leaves over, or a full share: as often as one likes, a change is written.
   void set_idle(bool idle);
+  /// Set of os::mechanism::, as the jail tells. Each time the same.
+  void note_mechanisms(std::uint32_t held);
+  /// Whether all but the tree's init are where they can be frozen.
+  [[nodiscard]] bool can_freeze() const { return use_.freezes; }
+  /// False where the kernel refused.
+  bool freeze() { return use_.freezes && leaf_->freeze(); }
+  bool thaw() { return use_.freezes && leaf_->thaw(); }
   /// It is to die: before the signal, since at low weight it could not leave its locks.
   void hurry();
   /// The init with all the rest.
@@ -56,6 +65,7 @@ class RunCgroup {
 
  private:
   std::optional<os::CgroupLeaf> leaf_;
+  bool seals_ = false;
   CgroupUse use_ = {};
 };
 

@@ -15,7 +15,9 @@ using testing::Not;
 
 constexpr EvaluationLimits kLimits = {.memory = megabytes(100)};
 
-CgroupUse used() { return {.used = true, .holds_memory = true, .holds_tasks = 320}; }
+CgroupUse used() {
+  return {.used = true, .holds_memory = true, .holds_tasks = 320, .sealed = true};
+}
 
 TEST(RunCgroup, AKillOfTheKernelIsOverMemoryWithItsFigures) {
   CgroupUse use = used();
@@ -62,6 +64,19 @@ TEST(RunCgroup, TheTierSaysWhatTheCgroupHolds) {
   EXPECT_THAT(tier.enforced, Contains(HasSubstr("cpu.max")));
   EXPECT_THAT(tier.enforced, Not(Contains(HasSubstr("stop and continue"))));
   EXPECT_THAT(tier.not_enforced, testing::ElementsAre("files: all"));
+}
+
+TEST(RunCgroup, TheTierSaysWhoeverMayChangeItsLimits) {
+  const auto says = [](bool sealed, std::vector<std::string> enforced) {
+    Tier tier{.enforced = std::move(enforced), .not_enforced = {}};
+    CgroupUse use = used();
+    use.sealed = sealed;
+    describe_cgroup(use, tier);
+    return !tier.not_enforced.empty();
+  };
+  EXPECT_TRUE(says(false, {"file size: RLIMIT_FSIZE"}));
+  EXPECT_FALSE(says(true, {"file size: RLIMIT_FSIZE"}));
+  EXPECT_FALSE(says(false, {"files: read-only mounts"}));
 }
 
 TEST(RunCgroup, WhatTheSamplesMissedIsSaidAlsoBesideACgroup) {

@@ -4,31 +4,59 @@
 
 namespace keisei::guard {
 
-void TreePace::apply(bool stop, os::Jail& jail, MonotonicTime now, double cpu_seconds) {
+void TreePace::apply(bool stop, TreeBrake& brake, MonotonicTime now, double cpu_seconds) {
   if (!stop && stopped_since_) {
-    jail.signal_tree(SIGCONT);
     paused_ += now - *stopped_since_;
     stopped_since_.reset();
-  } else if (stop && (!stopped_since_ || cpu_seconds > cpu_when_stopped_)) {
-    jail.signal_tree(SIGSTOP);
+    release(brake);
+  } else if (stop && !stopped_since_) {
+    stopped_since_ = now;
+    settled_ = false;
     cpu_when_stopped_ = cpu_seconds;
-    stopped_since_ = stopped_since_.value_or(now);
+    frozen_ = brake.freeze() || frozen_;
+    if (!frozen_ || escapes_) {
+      stop_once_more(brake);
+    }
+  } else if (stop && cpu_seconds > cpu_when_stopped_) {
+    cpu_when_stopped_ = cpu_seconds;
+    escapes_ = escapes_ || (frozen_ && settled_);
+    if (settled_ || !frozen_) {
+      stop_once_more(brake);
+    }
+    settled_ = true;
   }
 }
 
-bool TreePace::stop_to_count(os::Jail& jail) const {
-  return !stopped_since_ && jail.signal_tree(SIGSTOP);
+void TreePace::stop_once_more(TreeBrake& brake) {
+  signalled_ = true;
+  brake.signal(SIGSTOP);
 }
 
-void TreePace::go_on(os::Jail& jail) { owes_going_on_ = !jail.signal_tree(SIGCONT); }
+bool TreePace::stop_to_count(TreeBrake& brake) const {
+  return !stopped_since_ && brake.signal(SIGSTOP);
+}
 
-void TreePace::go_on_at_last(os::Jail& jail) {
-  if (owes_going_on_ && !stopped_since_) {
-    go_on(jail);
+void TreePace::release(TreeBrake& brake) {
+  frozen_ = frozen_ && !brake.thaw();
+  if (signalled_ || owes_going_on_) {
+    signalled_ = false;
+    go_on(brake);
   }
 }
 
-void TreePace::stop_again(os::Jail& jail) { jail.signal_tree(SIGSTOP); }
+void TreePace::go_on(TreeBrake& brake) { owes_going_on_ = !brake.signal(SIGCONT); }
+
+void TreePace::go_on_at_last(TreeBrake& brake) {
+  if (!stopped_since_) {
+    release(brake);
+  }
+}
+
+void TreePace::stop_again(TreeBrake& brake) const {
+  if (signalled_) {
+    brake.signal(SIGSTOP);
+  }
+}
 
 std::chrono::nanoseconds TreePace::paused(MonotonicTime end) const {
   return stopped_since_ ? paused_ + (end - *stopped_since_) : paused_;

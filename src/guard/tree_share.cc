@@ -3,6 +3,21 @@
 #include "os/session_weight.h"
 
 namespace keisei::guard {
+namespace {
+
+class Brake final : public TreeBrake {
+ public:
+  Brake(RunCgroup& cgroup, os::Jail& jail) : cgroup_(cgroup), jail_(jail) {}
+  bool freeze() override { return cgroup_.freeze(); }
+  bool thaw() override { return cgroup_.thaw(); }
+  bool signal(int number) override { return jail_.signal_tree(number); }
+
+ private:
+  RunCgroup& cgroup_;
+  os::Jail& jail_;
+};
+
+}  // namespace
 
 void TreeShare::specify(os::JailSpec& spec) {
   if (spec.slack == 0) {
@@ -27,7 +42,8 @@ void TreeShare::apply(os::Jail& jail, const std::vector<pid_t>& members, double 
   if (cpu_limit_) {
     cpu_allows_ = cpu_limit_->may_run(now, cpu_seconds);
   }
-  pace_.apply(!cpu_allows_ || training_allows_ == Pace::Stop, jail, now, cpu_seconds);
+  Brake brake(cgroup_, jail);
+  pace_.apply(!cpu_allows_ || training_allows_ == Pace::Stop, brake, now, cpu_seconds);
   if (!can_slack()) {
     return;
   }
@@ -40,8 +56,24 @@ void TreeShare::apply(os::Jail& jail, const std::vector<pid_t>& members, double 
 }
 
 bool TreeShare::stop_to_count(os::Jail& jail) const {
+  Brake brake(cgroup_, jail);
   return !user_stopped_ && command_.session == Session::Own &&
-         jail.containment() != os::Containment::Sweep && pace_.stop_to_count(jail);
+         jail.containment() != os::Containment::Sweep && pace_.stop_to_count(brake);
+}
+
+void TreeShare::go_on(os::Jail& jail) {
+  Brake brake(cgroup_, jail);
+  pace_.go_on(brake);
+}
+
+void TreeShare::go_on_at_last(os::Jail& jail) {
+  Brake brake(cgroup_, jail);
+  pace_.go_on_at_last(brake);
+}
+
+void TreeShare::stop_again(os::Jail& jail) const {
+  Brake brake(cgroup_, jail);
+  pace_.stop_again(brake);
 }
 
 }  // namespace keisei::guard

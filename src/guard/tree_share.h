@@ -46,13 +46,13 @@ class TreeShare {
   /// what its user stopped must not go on, a shell would take the stop for its user's, and without
   /// a namespace the jail's init has to look for whom to stop, which takes longer.
   [[nodiscard]] bool stop_to_count(os::Jail& jail) const;
-  void go_on(os::Jail& jail) { pace_.go_on(jail); }
+  void go_on(os::Jail& jail);
   /// At each look: what go_on() could not tell.
-  void go_on_at_last(os::Jail& jail) { pace_.go_on_at_last(jail); }
+  void go_on_at_last(os::Jail& jail);
   /// Whether its user wants it to stand still, in whatever way he said so.
   void note_user_stop(bool stopped) { user_stopped_ = stopped; }
   /// Where somebody else made it go on.
-  static void stop_again(os::Jail& jail) { TreePace::stop_again(jail); }
+  void stop_again(os::Jail& jail) const;
   [[nodiscard]] bool stopped() const { return pace_.stopped(); }
   [[nodiscard]] std::chrono::nanoseconds paused(MonotonicTime end) const {
     return pace_.paused(end);

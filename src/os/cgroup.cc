@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "os/jail.h"
 #include "os/procfs.h"
 
 namespace keisei::os {
@@ -168,7 +169,11 @@ Result<void> CgroupLeaf::limit(const CgroupLimits& limits, bool has_cpu) {
   if (limits.tasks) {
     KEISEI_TRY_VOID(put_or_fail(path_ / "pids.max", fmt::format("{}", *limits.tasks)));
   }
-  KEISEI_TRY_VOID(put_or_fail(path_ / "cgroup.max.descendants", "0"));
+  // No controller is handed on to it: what is in there counts in the leaf.
+  if (const fs::path tree = path_ / kTreeCgroup; mkdir(tree.c_str(), 0755) == 0) {
+    freezer_.reset(open((tree / "cgroup.freeze").c_str(), O_WRONLY | O_CLOEXEC));
+  }
+  KEISEI_TRY_VOID(put_or_fail(path_ / "cgroup.max.descendants", "0"));  // but for that one
   can_weigh_ = has_cpu;
   if (has_cpu) {
     limit_cpu(limits);
@@ -199,11 +204,13 @@ bool CgroupLeaf::weigh(CgroupWeight weight) {
   return !is_idle_;
 }
 
-bool CgroupLeaf::freeze() { return put(path_ / "cgroup.freeze", "1") == 0; }
+bool CgroupLeaf::freeze() { return freezer_ && pwrite(freezer_.get(), "1", 1, 0) == 1; }
 
-bool CgroupLeaf::thaw() { return put(path_ / "cgroup.freeze", "0") == 0; }
+bool CgroupLeaf::thaw() { return freezer_ && pwrite(freezer_.get(), "0", 1, 0) == 1; }
 
 void CgroupLeaf::hurry() {
+  (void)put(path_ / "cgroup.freeze",
+            "0");  // a command that may write to it may have frozen its init
   if (holds_cpu_) {
     (void)put(path_ / "cpu.max", "max");  // a throttled process cannot even die
   }
@@ -257,7 +264,7 @@ Result<CgroupTree> CgroupTree::adopt(const CgroupPlace& place) {
     return fail("{}: {}", control.string(), strerror(refused));
   }
   const bool cpu = place.cpu && put(control, "+cpu") == 0;
-  CgroupTree tree(place.directory, cpu);
+  CgroupTree tree(place.directory, cpu, place.nsdelegate);
   tree.sweep();
   return tree;
 }

@@ -33,8 +33,10 @@ struct CgroupAccount {
   std::optional<double> throttled_seconds = std::nullopt;  ///< by cpu.max, summed over cores
 };
 
-/// The cgroup of one run, empty until something is started in it. Its destructor kills what is
-/// left in it, waits for that (1 s at most) and removes it.
+/// The cgroup of one run, empty until something is started in it: the tree's init in the leaf
+/// itself, all the rest in its child kTreeCgroup, so that the rest can be frozen and the init still
+/// sees the guard go. Its destructor kills what is left in it, waits for that (1 s at most) and
+/// removes it.
 class CgroupLeaf {
  public:
   CgroupLeaf(CgroupLeaf&&) noexcept = default;
@@ -55,12 +57,15 @@ class CgroupLeaf {
   /// Among its siblings: this process is one, and what it starts outside leaves. Idle: cpu.idle, or
   /// the least cpu.weight before Linux 5.15. False where the kernel refused.
   bool weigh(CgroupWeight weight);
-  /// The freezer stops all at once, newborns too, and nothing inside can notice or undo it. A
-  /// frozen process still dies by SIGKILL. False where the kernel refused.
+  /// The freezer stops all of kTreeCgroup at once, newborns too, and nothing inside can notice or
+  /// undo it but by leaving that cgroup. A frozen process still dies by SIGKILL. False where the
+  /// kernel refused.
   bool freeze();
   bool thaw();
-  /// What is to end gets all the time, and more than a full weight where it was idle: dying takes a
-  /// share too.
+  /// Not before Linux 5.2, nor where kTreeCgroup could not be made (cgroup.max.depth).
+  [[nodiscard]] bool can_freeze() const { return static_cast<bool>(freezer_); }
+  /// What is to end is not frozen, but for kTreeCgroup, gets all the time, and more than a full
+  /// weight where it was idle: dying takes a share too.
   void hurry();
   /// SIGKILL to all, forks that race with it included, in a hurry. Nothing but that hurry where
   /// the kernel has no cgroup.kill (before Linux 5.14).
@@ -77,6 +82,7 @@ class CgroupLeaf {
 
   std::filesystem::path path_;
   UniqueFd directory_;  ///< under an exclusive lock, which says that its supervisor lives
+  UniqueFd freezer_;    ///< of kTreeCgroup; open, for who is frozen must be thawed
   bool can_weigh_ = false;
   bool holds_cpu_ = false;
   bool is_idle_ = false;
@@ -95,16 +101,20 @@ class CgroupTree {
 
   [[nodiscard]] Result<CgroupLeaf> make_leaf(const CgroupLimits& limits) const;
   [[nodiscard]] bool has_cpu() const { return has_cpu_; }
+  /// Whether who is in a cgroup namespace whose root is a leaf can neither leave that leaf nor
+  /// change its limits.
+  [[nodiscard]] bool seals_leaves() const { return seals_leaves_; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   /// How many leaves it removed.
   int sweep() const;
 
  private:
-  CgroupTree(std::filesystem::path path, bool has_cpu)
-      : path_(std::move(path)), has_cpu_(has_cpu) {}
+  CgroupTree(std::filesystem::path path, bool has_cpu, bool seals_leaves)
+      : path_(std::move(path)), has_cpu_(has_cpu), seals_leaves_(seals_leaves) {}
 
   std::filesystem::path path_;
   bool has_cpu_ = false;
+  bool seals_leaves_ = false;
 };
 
 // Pure.

@@ -81,6 +81,7 @@ bool within_run(const fs::path& relative) {
 struct Here {
   fs::path top;  // where the hierarchy is mounted
   fs::path own;  // the directory of this process's cgroup
+  bool nsdelegate;
 };
 
 Result<Here> locate(const CgroupHost& host) {
@@ -94,7 +95,8 @@ Result<Here> locate(const CgroupHost& host) {
     return fail("the cgroup of this process lies outside of what is mounted at {}", mount->point);
   }
   const fs::path top = host.root / fs::path(mount->point).relative_path();
-  return Here{.top = top, .own = (top / *inside).lexically_normal()};
+  return Here{
+      .top = top, .own = (top / *inside).lexically_normal(), .nsdelegate = mount->nsdelegate};
 }
 
 /// The innermost unit of systemd's at or above `directory`.
@@ -171,8 +173,11 @@ std::optional<CgroupMount> parse_cgroup_mount(std::string_view mountinfo) {
     const auto dash = std::ranges::find(fields, "-");
     if (dash - fields.begin() > std::ptrdiff_t{kPoint} && fields.end() - dash > 1 &&
         dash[1] == "cgroup2" &&
-        line.find('\\') == std::string_view::npos) {  // an escaped name is none of ours
-      return CgroupMount{.point = std::string(fields[kPoint]), .root = std::string(fields[kRoot])};
+        line.find('\\') == std::string_view::npos) {   // an escaped name is none of ours
+      const std::string_view options = fields.back();  // «rw,nsdelegate»
+      return CgroupMount{.point = std::string(fields[kPoint]),
+                         .root = std::string(fields[kRoot]),
+                         .nsdelegate = options.find("nsdelegate") != std::string_view::npos};
     }
   }
   return std::nullopt;
@@ -250,7 +255,8 @@ Result<CgroupPlace> find_delegated_cgroup(const CgroupHost& host) {
   KEISEI_TRY_VOID(may_move(here.own, directory));
   return CgroupPlace{.directory = directory,
                      .cpu = has_controller(content(directory / "cgroup.controllers"), "cpu"),
-                     .occupied = here.own == directory};
+                     .occupied = here.own == directory,
+                     .nsdelegate = here.nsdelegate};
 }
 
 bool is_weighed_by_cgroup(const CgroupHost& host) {

@@ -36,8 +36,9 @@ struct CgroupHost {
 
 struct CgroupPlace {
   std::filesystem::path directory;
-  bool cpu = false;       ///< the controller cpu is there too
-  bool occupied = false;  ///< this process itself is still in it, not in a leaf of it
+  bool cpu = false;         ///< the controller cpu is there too
+  bool occupied = false;    ///< this process itself is still in it, not in a leaf of it
+  bool nsdelegate = false;  ///< as of the mount
 };
 /// Reads only. The error is the reason why there is none, for people.
 [[nodiscard]] Result<CgroupPlace> find_delegated_cgroup(const CgroupHost& host);
@@ -65,7 +66,8 @@ struct CgroupCandidate {
 
 struct CgroupMount {
   std::string point;
-  std::string root;  ///< of what is mounted there, within the hierarchy
+  std::string root;         ///< of what is mounted there, within the hierarchy
+  bool nsdelegate = false;  ///< a cgroup namespace keeps who is in it from its own limits
 };
 /// The first cgroup v2 of /proc/self/mountinfo.
 [[nodiscard]] std::optional<CgroupMount> parse_cgroup_mount(std::string_view mountinfo);

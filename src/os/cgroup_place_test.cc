@@ -202,6 +202,11 @@ TEST(CgroupParsers, ReadTheMountAndTheOwnPath) {
   ASSERT_TRUE(mount);
   EXPECT_EQ(mount->point, "/sys/fs/cgroup/unified");
   EXPECT_EQ(mount->root, "/");
+  EXPECT_TRUE(mount->nsdelegate);
+  const auto plain =
+      parse_cgroup_mount("30 23 0:26 / /cgroup rw - cgroup2 none rw,memory_localevents\n");
+  ASSERT_TRUE(plain);
+  EXPECT_FALSE(plain->nsdelegate);
   EXPECT_FALSE(parse_cgroup_mount("garbage\n\n - cgroup2\n1 2 - cgroup2\n"));
   EXPECT_EQ(parse_own_cgroup("4:memory:/a\n0::/b/c\n"), "/b/c");
   EXPECT_FALSE(parse_own_cgroup("4:memory:/a\n"));

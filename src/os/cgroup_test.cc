@@ -15,6 +15,7 @@
 #include <fstream>
 #include <thread>
 
+#include "os/jail.h"
 #include "os/procfs.h"
 
 namespace keisei::os {
@@ -72,16 +73,16 @@ class RealCgroups : public testing::Test {
     return std::move(*made);
   }
 
-  /// A child inside `leaf` that does `what` and exits with its value.
+  /// A child inside `leaf`, in its cgroup `where`, that does `what` and exits with its value.
   template <typename What>
-  static pid_t start(const CgroupLeaf& leaf, What what) {
+  static pid_t start(const CgroupLeaf& leaf, What what, const char* where = ".") {
     int entered[2] = {-1, -1};
     EXPECT_EQ(pipe2(entered, O_CLOEXEC), 0);
     const UniqueFd ours(entered[0]);
     UniqueFd theirs(entered[1]);
     const pid_t pid = fork();
     if (pid == 0) {
-      std::ofstream procs(leaf.path() / "cgroup.procs");
+      std::ofstream procs(leaf.path() / where / "cgroup.procs");
       if (!(procs << 0 << std::flush) || write(theirs.get(), "x", 1) != 1) {
         _exit(99);
       }
@@ -158,25 +159,38 @@ TEST_F(RealCgroups, ForksAboveTheLimitAreRefusedAndCounted) {
   EXPECT_GE(held.account().refused_tasks, 1);
 }
 
-TEST_F(RealCgroups, AFrozenLeafStandsStillAndDiesAllTheSame) {
+TEST_F(RealCgroups, AFrozenTreeStandsStillAndDiesAllTheSame) {
   CgroupLeaf held = leaf({});
-  const pid_t spinner = start(held, [] {
+  EXPECT_TRUE(held.can_freeze());
+  const auto spin = [] {
     while (true) {
     }
     return 0;
-  });
+  };
+  const pid_t spinner = start(held, spin, kTreeCgroup);
   ASSERT_TRUE(soon([&] { return cpu_seconds(held) > 0; }));
   ASSERT_TRUE(held.freeze());
   const auto is_frozen = [&] {
-    const auto events = read_proc((held.path() / "cgroup.events").string());
+    const auto events = read_proc((held.path() / kTreeCgroup / "cgroup.events").string());
     return events && keyed_value(*events, "frozen") == 1;
   };
   ASSERT_TRUE(soon(is_frozen));
-  const double frozen_at = cpu_seconds(held);
+  double frozen_at = cpu_seconds(held);
   std::this_thread::sleep_for(100ms);
   EXPECT_EQ(cpu_seconds(held), frozen_at);
+  kill(spinner, SIGCONT);  // takes note of it, and stays where it is
+  std::this_thread::sleep_for(100ms);
+  EXPECT_LT(cpu_seconds(held), frozen_at + 0.03);
+  frozen_at = cpu_seconds(held);
+
+  const pid_t init = start(held, spin);  // beside it, as the tree's init is: that goes on
+  EXPECT_TRUE(soon([&] { return cpu_seconds(held) > frozen_at; }));
+  kill(init, SIGKILL);
+  end_of(init);
+  const double without_init = cpu_seconds(held);
+
   ASSERT_TRUE(held.thaw());
-  ASSERT_TRUE(soon([&] { return cpu_seconds(held) > frozen_at; }));
+  ASSERT_TRUE(soon([&] { return cpu_seconds(held) > without_init + 0.01; }));
   ASSERT_TRUE(held.freeze());
   held.kill();
   EXPECT_TRUE(WIFSIGNALED(end_of(spinner)));

@@ -21,6 +21,7 @@ inline constexpr int kJailSpecFd = 202;
 inline constexpr int kJailFirstPayloadFd = 203;  // payload i arrives at kJailFirstPayloadFd + i
 inline constexpr int kJailMaxPayload = 24;
 inline constexpr int kJailCgroupFd = kJailFirstPayloadFd + kJailMaxPayload;  // a directory
+inline constexpr const char* kTreeCgroup = "tree";  // in there: for all but the init
 inline constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
 inline constexpr std::uint32_t kJailMagic = 0x4b4a0002;
 
@@ -50,6 +51,8 @@ inline constexpr std::uint32_t kTaskLimit = 1U << 11;    ///< RLIMIT_NPROC with 
 inline constexpr std::uint32_t kTaskCeiling = 1U << 12;  ///< pid_max of the namespace
 inline constexpr std::uint32_t kIdleClass = 1U << 13;    ///< SCHED_IDLE
 inline constexpr std::uint32_t kIdleSession = 1U << 14;  ///< autogroup 19
+inline constexpr std::uint32_t kTreeInCgroup = 1U << 15;  ///< all but the init are in kTreeCgroup
+inline constexpr std::uint32_t kCgroupNamespace = 1U << 16;  ///< its root is the leaf of the run
 inline constexpr std::uint32_t kLandlock = kLandlockFiles | kLandlockNetwork | kLandlockScope;
 }  // namespace mechanism
 
@@ -77,7 +80,7 @@ struct JailSpec {
   std::int32_t allow_namespaces = 1;
   JailSession session = JailSession::Own;
   std::int32_t slack = 0;      ///< SCHED_IDLE and autogroup 19
-  std::int32_t in_cgroup = 0;  ///< the tree starts in the cgroup at kJailCgroupFd
+  std::int32_t in_cgroup = 0;  ///< the init starts in the cgroup at kJailCgroupFd
   std::int32_t payload_count = 0;
   std::int32_t child_fds[kJailMaxPayload] = {};  ///< each below kHandshakeFd
 };

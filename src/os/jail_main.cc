@@ -226,11 +226,32 @@ void hold_tree(Setup& setup, const Origin& origin) {
       set_task_ceiling(origin.host_ceiling, setup.spec.tasks)) {
     setup.held |= mechanism::kTaskCeiling;
   }
-  if (setup.spec.in_cgroup != 0) {
-    // Where cgroups are mounted with nsdelegate, nothing below can then leave its cgroup or change
-    // its limits. Elsewhere, and without the right to, the limits of the guard's own samples stay.
-    unshare(CLONE_NEWCGROUP);
+  // Its root is the leaf: where cgroups are mounted with nsdelegate, nothing below can then leave
+  // that or change its limits, though it may leave kTreeCgroup. Elsewhere, and without the right
+  // to, the limits of the guard's own samples stay.
+  if (setup.spec.in_cgroup != 0 && unshare(CLONE_NEWCGROUP) == 0) {
+    setup.held |= mechanism::kCgroupNamespace;
   }
+}
+
+/// Like fork, but what is made is in kTreeCgroup where there is one, and says so in `setup`.
+pid_t fork_command(Setup& setup) {
+  const int tree = setup.spec.in_cgroup == 0
+                       ? -1
+                       : openat(kJailCgroupFd, kTreeCgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (tree >= 0) {
+    clone_args arguments = {};
+    arguments.flags = CLONE_INTO_CGROUP;
+    arguments.exit_signal = SIGCHLD;
+    arguments.cgroup = static_cast<std::uint64_t>(tree);
+    const auto pid = static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
+    close(tree);
+    if (pid >= 0) {
+      setup.held |= mechanism::kTreeInCgroup;
+      return pid;
+    }
+  }
+  return fork();
 }
 
 [[noreturn]] void run_init(Setup setup, const Origin& origin) {
@@ -247,7 +268,7 @@ void hold_tree(Setup& setup, const Origin& origin) {
   if (signal_fd < 0) {
     die("signalfd");
   }
-  const pid_t main_pid = fork();
+  const pid_t main_pid = fork_command(setup);
   if (main_pid < 0) {
     die("fork");
   }
