@@ -231,7 +231,7 @@ void GuardedTask::hear_jail(MonotonicTime now) {
     hear(*event, now);
     closed = std::holds_alternative<os::JailClosed>(*event);
   }
-  cgroup_.note_mechanisms(jail_->hold().mechanisms.value_or(0));
+  cgroup_.note_mechanisms(jail_->hold().mechanisms);
 }
 
 void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -73,9 +74,12 @@ void RunCgroup::set_idle(bool idle) {
   }
 }
 
-void RunCgroup::note_mechanisms(std::uint32_t held) {
+void RunCgroup::note_mechanisms(std::optional<std::uint32_t> told) {
+  const std::uint32_t held = told.value_or(0);
+  use_.started = told.has_value();
   use_.freezes = leaf_ && leaf_->can_freeze() && (held & os::mechanism::kTreeInCgroup) != 0;
-  use_.sealed = leaf_ && seals_ && (held & os::mechanism::kCgroupNamespace) != 0;
+  use_.sealed = leaf_ && seals_ && (held & os::mechanism::kCgroupNamespace) != 0 &&
+                (held & os::mechanism::kReadOnlyCgroups) != 0 && geteuid() != 0;
 }
 
 void RunCgroup::hurry() {
@@ -172,9 +176,9 @@ void describe_cgroup(const CgroupUse& use, Tier& tier) {
   tier.enforced.push_back(fmt::format("cgroup v2: {}", fmt::join(held, ", ")));
   const bool writes_nothing = std::ranges::any_of(
       tier.enforced, [](const std::string& line) { return line.starts_with("files:"); });
-  if (!use.sealed && !writes_nothing) {
+  if (use.started && !use.sealed && !writes_nothing) {
     tier.not_enforced.emplace_back(
-        "cgroup: it may leave it and change its limits; what the samples hold stays");
+        "cgroup: it may leave it, change its limits, and freeze its init and its guard");
   }
 }
 

@@ -29,6 +29,7 @@ struct CgroupUse {
   bool idle = false;     ///< all the time
   bool kills = false;    ///< cgroup.kill is there
   bool freezes = false;  ///< the freezer, for all but the tree's init
+  bool started = false;  ///< the command, in it
   bool sealed = false;   ///< nobody inside can leave it or change its limits
   os::CgroupAccount account = {};
 };
@@ -49,8 +50,8 @@ class RunCgroup {
   [[nodiscard]] bool can_weigh() const { return leaf_ && leaf_->can_weigh(); }
   /// What the training leaves over, or a full share: as often as one likes, a change is written.
   void set_idle(bool idle);
-  /// Set of os::mechanism::, as the jail tells. Each time the same.
-  void note_mechanisms(std::uint32_t held);
+  /// Set of os::mechanism::, as the jail tells; nothing before that.
+  void note_mechanisms(std::optional<std::uint32_t> told);
   /// Whether all but the tree's init are where they can be frozen.
   [[nodiscard]] bool can_freeze() const { return use_.freezes; }
   /// False where the kernel refused.

@@ -16,7 +16,7 @@ using testing::Not;
 constexpr EvaluationLimits kLimits = {.memory = megabytes(100)};
 
 CgroupUse used() {
-  return {.used = true, .holds_memory = true, .holds_tasks = 320, .sealed = true};
+  return {.used = true, .holds_memory = true, .holds_tasks = 320, .started = true, .sealed = true};
 }
 
 TEST(RunCgroup, AKillOfTheKernelIsOverMemoryWithItsFigures) {

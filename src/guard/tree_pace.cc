@@ -3,6 +3,11 @@
 #include <signal.h>
 
 namespace keisei::guard {
+namespace {
+
+constexpr double kEscape = 0.02;  // seconds of CPU time: more than the grain of the kernel's counts
+
+}  // namespace
 
 void TreePace::apply(bool stop, TreeBrake& brake, MonotonicTime now, double cpu_seconds) {
   if (!stop && stopped_since_) {
@@ -18,12 +23,20 @@ void TreePace::apply(bool stop, TreeBrake& brake, MonotonicTime now, double cpu_
       stop_once_more(brake);
     }
   } else if (stop && cpu_seconds > cpu_when_stopped_) {
-    cpu_when_stopped_ = cpu_seconds;
-    escapes_ = escapes_ || (frozen_ && settled_);
-    if (settled_ || !frozen_) {
-      stop_once_more(brake);
-    }
-    settled_ = true;
+    stop_who_goes_on(brake, cpu_seconds);
+  }
+}
+
+/// Who is frozen still has some of its last instant to be counted.
+void TreePace::stop_who_goes_on(TreeBrake& brake, double cpu_seconds) {
+  if (frozen_ && settled_ && cpu_seconds < cpu_when_stopped_ + kEscape) {
+    return;
+  }
+  escapes_ = escapes_ || (frozen_ && settled_);
+  settled_ = true;
+  cpu_when_stopped_ = cpu_seconds;
+  if (!frozen_ || escapes_) {
+    stop_once_more(brake);
   }
 }
 

@@ -40,6 +40,7 @@ class TreePace {
   [[nodiscard]] std::chrono::nanoseconds paused(MonotonicTime end) const;
 
  private:
+  void stop_who_goes_on(TreeBrake& brake, double cpu_seconds);
   void stop_once_more(TreeBrake& brake);
   void release(TreeBrake& brake);
 

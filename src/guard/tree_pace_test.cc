@@ -74,10 +74,11 @@ TEST_F(TreePaceTest, WithoutOneItIsStoppedAsOftenAsItGoesOn) {
 TEST_F(TreePaceTest, WhoGoesOnThoughFrozenIsStoppedBySignalToo) {
   look(true, 1);
   look(true, 1.01);
+  look(true, 1.02);
   EXPECT_FALSE(tree_.stopped);
-  look(true, 1.02);  // somebody has left the cgroup
+  look(true, 1.04);  // somebody has left the cgroup
   EXPECT_TRUE(tree_.stopped);
-  look(false, 1.02);
+  look(false, 1.04);
   EXPECT_TRUE(tree_.runs());
   look(true, 1.1);  // from now on at once
   EXPECT_TRUE(tree_.stopped);

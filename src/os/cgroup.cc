@@ -209,8 +209,9 @@ bool CgroupLeaf::freeze() { return freezer_ && pwrite(freezer_.get(), "1", 1, 0)
 bool CgroupLeaf::thaw() { return freezer_ && pwrite(freezer_.get(), "0", 1, 0) == 1; }
 
 void CgroupLeaf::hurry() {
-  (void)put(path_ / "cgroup.freeze",
-            "0");  // a command that may write to it may have frozen its init
+  // A command that may write here may have frozen its init, or moved it to where it is frozen.
+  (void)put(path_ / "cgroup.freeze", "0");
+  (void)thaw();
   if (holds_cpu_) {
     (void)put(path_ / "cpu.max", "max");  // a throttled process cannot even die
   }

@@ -64,7 +64,7 @@ class CgroupLeaf {
   bool thaw();
   /// Not before Linux 5.2, nor where kTreeCgroup could not be made (cgroup.max.depth).
   [[nodiscard]] bool can_freeze() const { return static_cast<bool>(freezer_); }
-  /// What is to end is not frozen, but for kTreeCgroup, gets all the time, and more than a full
+  /// What is to end is not frozen, gets all the time, and more than a full
   /// weight where it was idle: dying takes a share too.
   void hurry();
   /// SIGKILL to all, forks that race with it included, in a hurry. Nothing but that hurry where

@@ -53,6 +53,7 @@ inline constexpr std::uint32_t kIdleClass = 1U << 13;    ///< SCHED_IDLE
 inline constexpr std::uint32_t kIdleSession = 1U << 14;  ///< autogroup 19
 inline constexpr std::uint32_t kTreeInCgroup = 1U << 15;  ///< all but the init are in kTreeCgroup
 inline constexpr std::uint32_t kCgroupNamespace = 1U << 16;  ///< its root is the leaf of the run
+inline constexpr std::uint32_t kReadOnlyCgroups = 1U << 17;  ///< in its own mounts
 inline constexpr std::uint32_t kLandlock = kLandlockFiles | kLandlockNetwork | kLandlockScope;
 }  // namespace mechanism
 

@@ -195,7 +195,7 @@ void become_command(const Setup& setup) {
   const bool worker = setup.spec.worker_profile != 0;
   std::uint32_t held = setup.held | enter_class(setup.spec);
   arrange_descriptors(setup);
-  held |= worker ? enter_namespaces(setup) : enter_own_proc(setup);
+  held |= worker ? enter_namespaces(setup) : enter_command_mounts(setup);
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     die("no_new_privs");
   }

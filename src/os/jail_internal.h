@@ -32,10 +32,11 @@ void take_terminal(pid_t group);
 ///
 /// Own mount, network, IPC and UTS namespaces. Tells the guard of the scratch.
 [[nodiscard]] std::uint32_t enter_namespaces(const Setup& setup);
-/// For a command that is no worker: a /proc that shows its tree under the tree's own numbers, with
-/// what was mounted inside the old one. All other mounts are handed on as they are: where the host
-/// shares them, what is mounted there is seen on both sides.
-[[nodiscard]] std::uint32_t enter_own_proc(const Setup& setup);
+/// For a command that is no worker, a mount namespace: a /proc that shows its tree under the tree's
+/// own numbers, with what was mounted inside the old one; read-only cgroups where it is in one. All
+/// other mounts are handed on as they are: where the host shares them, what is mounted there is
+/// seen on both sides.
+[[nodiscard]] std::uint32_t enter_command_mounts(const Setup& setup);
 /// Over the one that is there, for whoever has a mount namespace of his own. `flags`: of mount(2),
 /// beside nosuid, nodev and noexec.
 [[nodiscard]] bool mount_own_proc(unsigned long flags, const char* options);

@@ -1,7 +1,8 @@
-// change_cgroup limits: tries to lift the limits of its run's cgroup, to freeze its init and to
-// leave; exits with the number of these that it could do.
-// change_cgroup leave SECONDS: leaves the part of it that is frozen, then burns a core for so long,
-// and exits with 0, or 77 where it could not leave.
+// change_cgroup limits: tries to lift the limits of its run's cgroup, to leave it, to freeze itself
+// with its init, or to move that to where it would be frozen, and to freeze the guard (it only
+// opens that file); exits with the number of these that it could do. change_cgroup leave SECONDS:
+// leaves the part of it that is frozen, then burns a core for so long, and exits with 0, or 78
+// where it could not leave. Both exit with 77 where they do not see their cgroup.
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -50,6 +51,19 @@ std::string find_own(const std::string& top, int depth) {
   return found;
 }
 
+/// Where the cgroups of version 2 are mounted.
+std::string mount_point() {
+  std::ifstream mounts("/proc/self/mounts");
+  std::string device;
+  std::string point;
+  for (std::string type; mounts >> device >> point >> type; mounts.ignore(4096, '\n')) {
+    if (type == "cgroup2") {
+      return point;
+    }
+  }
+  return "";
+}
+
 double now_s() {
   timespec now = {};
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -59,17 +73,20 @@ double now_s() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string own = find_own("/sys/fs/cgroup", 6);
+  const std::string own = find_own(mount_point(), 16);
   const std::string leaf = own.substr(0, own.rfind('/'));
   if (own.empty() || argc < 2) {
     _exit(77);
   }
   if (strcmp(argv[1], "limits") == 0) {
+    const std::string guard = leaf + "/../keisei-supervisor";
+    const int freezes_guard = open((guard + "/cgroup.freeze").c_str(), O_WRONLY) >= 0 ? 1 : 0;
     _exit(put(leaf + "/memory.max", "max") + put(leaf + "/pids.max", "max") +
-          put(leaf + "/cgroup.freeze", "1") + put(leaf + "/../cgroup.procs", "0"));
+          put(guard + "/cgroup.procs", "0") + freezes_guard + put(own + "/cgroup.procs", "1") +
+          put(own + "/cgroup.freeze", "1") + put(leaf + "/cgroup.freeze", "1"));
   }
   if (!put(leaf + "/cgroup.procs", "0")) {
-    _exit(77);
+    _exit(78);
   }
   const double end = now_s() + (argc > 2 ? atof(argv[2]) : 1);
   while (now_s() < end) {

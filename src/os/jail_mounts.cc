@@ -1,6 +1,12 @@
-// A tree's own /proc. In a PID namespace a process has a number of its own there, and with the
-// /proc of the namespace outside it finds somebody else, or nobody, under that number: CUDA then
-// refuses to start (cuInit: error 304), and a shell's /proc/$$ is a stranger's.
+// What the mounts of a command that is no worker show it: a /proc of its own, and cgroups that it
+// cannot change. All other mounts are left as they are.
+//
+// In a PID namespace a process has a number of its own, and with the /proc of the namespace outside
+// it finds somebody else, or nobody, under that number: CUDA then refuses to start (cuInit: error
+// 304), and a shell's /proc/$$ is a stranger's.
+//
+// The cgroup of a run belongs to the account of the run: who may write there can move its init to
+// where all are frozen, or freeze the guard.
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
@@ -20,6 +26,7 @@ namespace keisei::os::jail {
 namespace {
 
 constexpr const char* kProc = "/proc";
+constexpr const char* kUnderProc = "/proc/";
 constexpr int kMostMounts = 64;
 constexpr int kLongestPath = 256;
 constexpr int kLongestOptions = 128;
@@ -118,9 +125,13 @@ bool look_at(OldProc& old) {
       keep_options(line, old);
     }
   };
-  const auto note_inner = [&old](const char*, const Mount& mount) {
+  const auto note_inner = [&old](const char* line, const Mount& mount) {
     if (mount.parent == old.id && strcmp(mount.point, kProc) != 0) {
       keep_inner(mount, old);
+    }
+    if (strncmp(mount.point, kUnderProc, strlen(kUnderProc)) == 0 &&
+        strstr(line, " unbindable ") != nullptr) {
+      old.all_kept = false;  // a copy of what it is mounted on leaves it out
     }
   };
   return each_mount(note_proc) && old.id >= 0 && each_mount(note_inner) && old.all_kept;
@@ -148,14 +159,12 @@ bool mount_own_proc(unsigned long flags, const char* options) {
   return mount("proc", kProc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | flags, options) == 0;
 }
 
-std::uint32_t enter_own_proc(const Setup& setup) {
-  if (setup.containment == Containment::Sweep || setup.spec.allow_namespaces == 0 ||
-      (setup.spec.without & mechanism::kOwnProc) != 0 || unshare(CLONE_NEWNS) != 0) {
-    return 0;
-  }
-  // From here on nothing that is done inside /proc is seen outside: not by the host, whose mount
-  // may be shared, as may each that is mounted inside it. All other mounts stay as they are. It
-  // fails where /proc is no mount.
+namespace {
+
+std::uint32_t enter_own_proc() {
+  // From here on nothing that is mounted or unmounted inside /proc is seen outside: not by the
+  // host, whose mount may be shared, as may each that is mounted inside it. It fails where /proc is
+  // no mount.
   if (mount(nullptr, kProc, nullptr, MS_REC | MS_SLAVE, nullptr) != 0) {
     return 0;
   }
@@ -163,11 +172,39 @@ std::uint32_t enter_own_proc(const Setup& setup) {
   if (!look_at(old) || !mount_own_proc(is_read_only() ? MS_RDONLY : 0, old.options)) {
     return 0;
   }
-  if (!put_back(old)) {
-    umount2(kProc, MNT_DETACH);  // rather the other one than one that shows what was hidden
+  if (put_back(old)) {
+    return mechanism::kOwnProc;
+  }
+  // Rather the other one than one that shows what was hidden.
+  if (umount2(kProc, MNT_DETACH) != 0) {
+    die("umount /proc");
+  }
+  return 0;
+}
+
+/// Wherever they are mounted.
+std::uint32_t make_cgroups_read_only() {
+  bool all = true;
+  const auto make_one = [&all](const char* line, const Mount& mount) {
+    if (strstr(line, " - cgroup2 ") != nullptr) {
+      mount_attr change = {};
+      change.attr_set = MOUNT_ATTR_RDONLY;
+      all =
+          syscall(SYS_mount_setattr, AT_FDCWD, mount.point, 0, &change, sizeof change) == 0 && all;
+    }
+  };
+  return each_mount(make_one) && all ? mechanism::kReadOnlyCgroups : 0;
+}
+
+}  // namespace
+
+std::uint32_t enter_command_mounts(const Setup& setup) {
+  if (setup.containment == Containment::Sweep || setup.spec.allow_namespaces == 0 ||
+      (setup.spec.without & mechanism::kOwnProc) != 0 || unshare(CLONE_NEWNS) != 0) {
     return 0;
   }
-  return mechanism::kOwnProc;
+  const std::uint32_t cgroups = setup.spec.in_cgroup != 0 ? make_cgroups_read_only() : 0;
+  return cgroups | enter_own_proc();
 }
 
 }  // namespace keisei::os::jail
