@@ -55,6 +55,8 @@ TEST_F(GuardedProc, AProgramFindsItselfUnderItsNumber) {
       read -r number rest </proc/self/stat; test "$number" = "$$" || exit 3
       test -e /proc/1/comm || exit 4')sh");
   if (!has_own_proc()) {
+    const std::string own = geteuid() == 0 ? "unshare -p -f" : "unshare -r -p -f";
+    ASSERT_NE(shell("exec " + own + " --mount-proc true"), 0) << "it can be had here";
     GTEST_SKIP() << "nobody may mount a /proc here";  // the tier says so
   }
   EXPECT_EQ(code, 0) << said_;
