@@ -52,9 +52,7 @@ class RunCgroup {
   void set_idle(bool idle);
   /// Set of os::mechanism::, as the jail tells; nothing before that.
   void note_mechanisms(std::optional<std::uint32_t> told);
-  /// Whether all but the tree's init are where they can be frozen.
-  [[nodiscard]] bool can_freeze() const { return use_.freezes; }
-  /// False where the kernel refused.
+  /// All but the tree's init. False where they cannot be, or the kernel refused.
   bool freeze() { return use_.freezes && leaf_->freeze(); }
   bool thaw() { return use_.freezes && leaf_->thaw(); }
   /// It is to die: before the signal, since at low weight it could not leave its locks.

@@ -40,6 +40,8 @@ void take_terminal(pid_t group);
 /// Over the one that is there, for whoever has a mount namespace of his own. `flags`: of mount(2),
 /// beside nosuid, nodev and noexec.
 [[nodiscard]] bool mount_own_proc(unsigned long flags, const char* options);
+/// mount_setattr(2): of the mount at `path`, or with AT_RECURSIVE of all below it too.
+bool change_mounts(const char* path, unsigned flags, std::uint64_t set, std::uint64_t clear);
 /// Needs no_new_privs. `held`: what enter_namespaces() returned.
 struct LandlockHold {
   std::uint32_t mechanisms = 0;

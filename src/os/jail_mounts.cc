@@ -187,10 +187,7 @@ std::uint32_t make_cgroups_read_only() {
   bool all = true;
   const auto make_one = [&all](const char* line, const Mount& mount) {
     if (strstr(line, " - cgroup2 ") != nullptr) {
-      mount_attr change = {};
-      change.attr_set = MOUNT_ATTR_RDONLY;
-      all =
-          syscall(SYS_mount_setattr, AT_FDCWD, mount.point, 0, &change, sizeof change) == 0 && all;
+      all = change_mounts(mount.point, 0, MOUNT_ATTR_RDONLY, 0) && all;
     }
   };
   return each_mount(make_one) && all ? mechanism::kReadOnlyCgroups : 0;

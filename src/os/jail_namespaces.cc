@@ -24,13 +24,6 @@ constexpr int kScratchFiles = 4096;  // an inode is about 1 KB of the kernel's m
 constexpr const char* kDevicePlaces[] = {"/dev",      "/dev/null",   "/dev/zero",
                                          "/dev/full", "/dev/random", "/dev/urandom"};
 
-bool change_mounts(const char* path, unsigned flags, std::uint64_t set, std::uint64_t clear) {
-  mount_attr change = {};
-  change.attr_set = set;
-  change.attr_clr = clear;
-  return syscall(SYS_mount_setattr, AT_FDCWD, path, flags, &change, sizeof change) == 0;
-}
-
 /// Devices of no mount but those of /dev. Where that would take /dev/null away, it is not done.
 void deny_devices() {
   if (!change_mounts("/", AT_RECURSIVE, MOUNT_ATTR_NODEV, 0)) {
@@ -121,6 +114,13 @@ std::uint32_t enter_mount_namespace(const Setup& setup) {
 }
 
 }  // namespace
+
+bool change_mounts(const char* path, unsigned flags, std::uint64_t set, std::uint64_t clear) {
+  mount_attr change = {};
+  change.attr_set = set;
+  change.attr_clr = clear;
+  return syscall(SYS_mount_setattr, AT_FDCWD, path, flags, &change, sizeof change) == 0;
+}
 
 std::uint32_t enter_namespaces(const Setup& setup) {
   if (setup.spec.allow_namespaces == 0) {

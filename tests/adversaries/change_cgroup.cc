@@ -7,11 +7,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <string>
+
+#include "burn.h"
 
 namespace {
 
@@ -64,12 +65,6 @@ std::string mount_point() {
   return "";
 }
 
-double now_s() {
-  timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -88,8 +83,6 @@ int main(int argc, char** argv) {
   if (!put(leaf + "/cgroup.procs", "0")) {
     _exit(78);
   }
-  const double end = now_s() + (argc > 2 ? atof(argv[2]) : 1);
-  while (now_s() < end) {
-  }
+  burn(argc > 2 ? atof(argv[2]) : 1);
   _exit(0);
 }
