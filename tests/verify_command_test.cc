@@ -1,6 +1,7 @@
 // `keisei verify` and what stands behind it, on this host: all is proven; and with a safeguard
 // knocked out on purpose it is not.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -50,6 +51,30 @@ guard::VerifyReport run(const guard::VerifyOptions& options) {
   return report.value_or(guard::VerifyReport{});
 }
 
+/// A host that takes a processor away at the wrong moment may spoil one attempt, not three.
+constexpr int kAttempts = 3;
+
+bool is_of_speed(std::string_view promise) {
+  return promise == "time" || promise == "memory" || promise == "cpu";
+}
+
+/// Whether all that was not proven are promises of time and size, and nothing was left.
+bool was_only_late(const guard::VerifyReport& report) {
+  bool late = false;
+  for (const guard::VerifyRow& row : report.rows) {
+    if (row.finding.proof != Proof::NotProven) {
+      continue;
+    }
+    fmt::print("{}, {}: {}\n", row.promise, row.attack, row.finding.sentence);
+    if (!is_of_speed(row.promise) || !row.evidence || row.evidence->survivors > 0 ||
+        row.evidence->files_left > 0 || row.evidence->descriptors_left > 0) {
+      return false;
+    }
+    late = true;
+  }
+  return late;
+}
+
 Proof proof_of(const guard::VerifyReport& report, std::string_view attack) {
   const auto row = std::ranges::find_if(report.rows, [attack](const guard::VerifyRow& candidate) {
     return candidate.attack.starts_with(attack);
@@ -73,7 +98,10 @@ TEST(VerifyHost, ProvesEveryPromiseThatCanBeAttacked) {
   }
   guard::VerifyOptions options = quick();
   options.limits.cpu_percent = 30;
-  const guard::VerifyReport report = run(options);
+  guard::VerifyReport report = run(options);
+  for (int again = 1; again < kAttempts && was_only_late(report); ++again) {
+    report = run(options);
+  }
   EXPECT_EQ(proof_of(report, "burn"), Proof::Proven);
   for (const guard::VerifyRow& row : report.rows) {
     const bool to_come = row.attack.empty() && row.promise != "enforcement";
@@ -109,7 +137,11 @@ guard::Finding attack_training_with(guard::Enforcement enforcement) {
 }
 
 TEST(VerifyHost, ProvesThatATrainingLosesLessThanMayBeLost) {
-  const guard::Finding finding = attack_training_with(guard::Enforcement::Enabled);
+  guard::Finding finding = attack_training_with(guard::Enforcement::Enabled);
+  for (int again = 1; again < kAttempts && finding.proof == Proof::NotProven; ++again) {
+    fmt::print("{}\n", finding.sentence);
+    finding = attack_training_with(guard::Enforcement::Enabled);
+  }
   // A host that others keep busy proves nothing, and says so.
   EXPECT_THAT(finding.proof, testing::AnyOf(Proof::Proven, Proof::NotRun)) << finding.sentence;
   if (finding.proof == Proof::NotRun) {
@@ -150,7 +182,12 @@ class TrialInAProcess {
   }
   /// «train» or «spin», the evaluation.
   [[nodiscard]] bool wait_for(const std::string& attack, std::chrono::seconds limit = 20s) const {
-    return wait([&] { return runs(attack); }, limit);
+    return wait([&] { return !find(attack).empty(); }, limit);
+  }
+  void stop(const std::string& attack) const {
+    for (const pid_t process : find(attack)) {
+      kill(process, SIGSTOP);
+    }
   }
   /// How it ended: kNoted, kByDefault, kSwallowed, kHangs; 0: something is left.
   int interrupt(int signal) {
@@ -174,17 +211,18 @@ class TrialInAProcess {
     return true;
   }
   /// By its name and the cookie, which ends with the number of the process that made it.
-  [[nodiscard]] bool runs(const std::string& attack) const {
+  [[nodiscard]] std::vector<pid_t> find(const std::string& attack) const {
     using namespace std::string_literals;
+    std::vector<pid_t> found;
     std::error_code gone;
     for (const auto& entry : std::filesystem::directory_iterator("/proc", gone)) {
       const std::string line = os::read_proc((entry.path() / "cmdline").string()).value_or("");
       if (line.find("keisei-attack\0"s + attack + "\0"s) != std::string::npos &&
           line.find("-" + std::to_string(pid_) + "\0"s) != std::string::npos) {
-        return true;
+        found.push_back(std::stoi(entry.path().filename()));
       }
     }
-    return false;
+    return found;
   }
 
   static int run(const guard::TrialPlan& plan) {
@@ -249,6 +287,19 @@ TEST(TrainingTrial, IsEndedByAnInterruptWhenItsEvaluationsAreOver) {
                {400ms, 500ms, 550ms, 600ms, 1000ms});  // the evaluations' end at 500
 }
 
+/// Which takes long where the training stands still: twice or three times 200 ms, from 300 ms on.
+/// The last of them begins what would be watched for 20 seconds.
+TEST(TrainingTrial, IsEndedByAnInterruptWhileItLooksForAStepOfTheTraining) {
+  constexpr guard::TrialPlan kLongBeside = {
+      .limit = 0.99, .always_slack = true, .warm_up = 300ms, .alone = 10ms, .beside = 20s};
+  const auto stopped = [](const TrialInAProcess& trial) {
+    const bool found = trial.wait_for("train");
+    trial.stop("train");
+    return found;
+  };
+  expect_noted(kLongBeside, stopped, {400ms, 600ms, 800ms});
+}
+
 /// In steps over the 12 ms from the end of the last tree's root: some fall between the last look at
 /// signals and the trial's return, which was 6 to 8 ms after that end.
 TEST(TrainingTrial, SwallowsNoInterruptThatComesWhenItsTreesAreGone) {
@@ -275,7 +326,11 @@ TEST(TrainingTrial, SwallowsNoInterruptThatComesWhenItsTreesAreGone) {
 }
 
 TEST(VerifyHost, WithoutEnforcementATrainingIsNotProtected) {
-  const guard::Finding finding = attack_training_with(guard::Enforcement::Disabled);
+  guard::Finding finding = attack_training_with(guard::Enforcement::Disabled);
+  for (int again = 1; again < kAttempts && finding.proof == Proof::NotRun; ++again) {
+    fmt::print("{}\n", finding.sentence);
+    finding = attack_training_with(guard::Enforcement::Disabled);
+  }
   EXPECT_EQ(finding.proof, Proof::NotProven) << finding.sentence;
 }
 
@@ -325,9 +380,19 @@ TEST(VerifyCommand, PrintsOneDocumentAndExitsWithZeroWhereAllIsProven) {
   if (!host_has_namespaces()) {
     GTEST_SKIP() << "no namespaces on this host";
   }
-  const Answer answer = keisei({"verify", "--quick", "--json"});
+  Answer answer = keisei({"verify", "--quick", "--json"});
+  auto json = nlohmann::json::parse(answer.out, nullptr, false);
+  const auto is_late = [](const auto& row) {
+    return row["verdict"] != "not proven" ||
+           is_of_speed(row["promise"].template get<std::string>());
+  };
+  for (int again = 1; again < kAttempts && answer.status.code == 3; ++again) {
+    fmt::print("{}\n", answer.out);
+    ASSERT_TRUE(std::ranges::all_of(json["rows"], is_late));
+    answer = keisei({"verify", "--quick", "--json"});
+    json = nlohmann::json::parse(answer.out, nullptr, false);
+  }
   EXPECT_EQ(answer.status.code, 0) << answer.out << answer.err;
-  const auto json = nlohmann::json::parse(answer.out, nullptr, false);
   ASSERT_TRUE(json.is_object()) << answer.out;
   EXPECT_EQ(json["verdict"], "proven");
   EXPECT_EQ(json["not_proven"], 0);

@@ -87,14 +87,13 @@ class NoStore final : public telemetry::RecordSink {
   Result<void> add(const telemetry::Record& /*record*/) override { return {}; }
 };
 
+/// The first is all that counts: a later one would find the evaluation cancelled, and whoever
+/// cancels this wait would not find it if it began anew just then.
 asio::awaitable<void> cancel_on_signal(asio::signal_set& signals,
                                        eval::EvaluationManager& evaluations) {
-  for (;;) {
-    boost::system::error_code error;
-    co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, error));
-    if (error) {
-      co_return;
-    }
+  boost::system::error_code error;
+  co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  if (!error) {
     evaluations.cancel_all(guard::Outcome::Cancelled, "stopped by a signal");
   }
 }

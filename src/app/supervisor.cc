@@ -220,7 +220,8 @@ class Supervisor {
     for (int received = 1;; ++received) {
       boost::system::error_code error;
       co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, error));
-      if (error) {
+      // Whoever cancels this wait does not find it when a signal has just ended it.
+      if (error || done()) {
         co_return;
       }
       stopping_ = true;
@@ -412,7 +413,10 @@ class Supervisor {
 Result<SupervisionEnd> supervise(const Options& options, const RunDirectory& run,
                                  LearnerHandle learner, store::RunStore& store,
                                  telemetry::Log& log) {
-  return Supervisor(options, std::move(learner), store, log).run(run);
+  std::unique_ptr<os::BlockedSignals> held_back = std::move(learner.held_back);
+  Supervisor supervisor(options, std::move(learner), store, log);
+  held_back.reset();  // it hears them now
+  return supervisor.run(run);
 }
 
 }  // namespace keisei::app

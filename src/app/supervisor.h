@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "app/options.h"
 #include "app/run_directory.h"
 #include "base/result.h"
 #include "guard/isolation_test.h"
+#include "os/blocked_signals.h"
 #include "store/run_store.h"
 #include "telemetry/evaluation_channel.h"
 #include "telemetry/log.h"
@@ -20,6 +22,8 @@ struct LearnerHandle {
   telemetry::ChannelReceiver channel;
   std::function<void(int signal)> send_signal;  // to the learner's process
   guard::Isolation isolation;                   // of evaluations beside it, where that was tested
+  /// Keeps the signals that came since the learner was started, until somebody listens.
+  std::unique_ptr<os::BlockedSignals> held_back;
 };
 
 /// Why supervising ended.

@@ -89,7 +89,9 @@ Result<os::Child> start_learner(const RunDirectory& run, bool resume) {
                                    {log.get(), 2},
                                    {listening.get(), kListenFd},
                                    {clock.fd(), kClockFd}},
-                           .own_process_group = true});
+                           .own_process_group = true,
+                           // Until it listens: to be told to stop is no reason to be lost.
+                           .blocked = {SIGINT, SIGTERM}});
 }
 
 /// The learner that outlived its supervisor, as it says in RUN/learner.lock.
@@ -196,12 +198,16 @@ Result<int> supervise_run(const Options& options, const RunDirectory& run, bool 
   KEISEI_TRY(log, telemetry::Log::open(level, log_file));
   fmt::print(stderr, "keisei: run directory {}\n", run.path().string());
   KEISEI_TRY(isolation, test_isolation(options, run));
+  // From now on an interrupt means the learner too.
+  auto held_back =
+      std::make_unique<os::BlockedSignals>(std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP});
   KEISEI_TRY(learner, attach_or_start(run, resume));
   KEISEI_TRY(channel, telemetry::ChannelReceiver::connect_in(run.path()));
   auto end = supervise(options, run,
                        {.channel = std::move(channel),
                         .send_signal = [&learner](int number) { learner.signal(number); },
-                        .isolation = std::move(isolation)},
+                        .isolation = std::move(isolation),
+                        .held_back = std::move(held_back)},
                        store, log);
   if (!end) {
     learner.signal(SIGTERM);

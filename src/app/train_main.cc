@@ -34,6 +34,8 @@ namespace {
 
 using telemetry::Phase;
 
+constexpr std::chrono::seconds kLastWordPatience{60};
+
 struct Arguments {
   std::filesystem::path run;
   int listen_fd = -1;
@@ -205,6 +207,7 @@ class LearnerProcess {
     parts_.channel.send(telemetry::FinishedRecord{.step = trainer_.counters().step,
                                                   .reason = done ? "all steps done" : "stopped"});
     parts_.clock.tick(Phase::Idle, trainer_.meter().plies());
+    parts_.channel.send_rest(kLastWordPatience);
     return saved_step_ == trainer_.counters().step;
   }
 
@@ -297,6 +300,7 @@ Result<int> train_in(const Arguments& arguments, const std::stop_token& stop) {
   telemetry::ChannelSender channel(std::move(listening), clock.fd());
   const auto failed = [&channel](Error error, std::int64_t step) -> Result<int> {
     channel.send(telemetry::FinishedRecord{.step = step, .reason = error.message});
+    channel.send_rest(kLastWordPatience);
     return tl::unexpected<Error>(std::move(error));
   };
   Result<std::unique_ptr<net::TorchLearner>> learner = make_learner(options.training);

@@ -123,8 +123,9 @@ void read_gpu(HostFacts& facts) {
 }  // namespace
 
 Result<HostFacts> examine_host() {
-  KEISEI_TRY(ground, ProvingGround::make({}));
   HostFacts facts;
+  read_gpu(facts);  // may take seconds, and on the ground nobody hears an interrupt meanwhile
+  KEISEI_TRY(ground, ProvingGround::make({}));
   const os::Capabilities capabilities = os::probe_capabilities();
   facts.privileged = capabilities.privileged;
   facts.autogroup = capabilities.autogroup;
@@ -134,7 +135,6 @@ Result<HostFacts> examine_host() {
   facts.pressure = os::read_proc("/proc/pressure/memory").has_value();
   facts.pidfd = static_cast<bool>(UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0))));
   read_cgroup(facts);
-  read_gpu(facts);
   try_jail(ground, facts);
   ground.end_survivors();
   return facts;

@@ -196,10 +196,17 @@ class TrainingTrial {
       if (run.record.outcome == Outcome::StartFailed || run.record.outcome == Outcome::Unkillable) {
         fail(run.record.cause);
       }
+      if (run.record.outcome == Outcome::Rejected) {
+        co_return;  // asked again it would be so at once, before anything else here can happen
+      }
     }
   }
 
+  /// Not at all when all is over: there may have been no wait yet that end_all() could cancel.
   asio::awaitable<void> pass(std::chrono::nanoseconds time) {
+    if (over_) {
+      co_return;
+    }
     timer_.expires_after(time);
     boost::system::error_code cancelled;
     co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));

@@ -78,10 +78,8 @@ VerifyRow impact_row(ProvingGround& ground, const VerifyOptions& options) {
 /// One verification from its first row to its last.
 class Verification {
  public:
-  Verification(const VerifyOptions& options, ProvingGround& ground)
-      : options_(options), ground_(ground) {
-    host_has_gpu_ = os::describe_gpu().measurable;
-  }
+  Verification(const VerifyOptions& options, ProvingGround& ground, bool host_has_gpu)
+      : options_(options), ground_(ground), host_has_gpu_(host_has_gpu) {}
 
   VerifyRow attack(const Attack& attack) {
     const int descriptors = open_descriptors();
@@ -146,6 +144,8 @@ Proof VerifyReport::verdict() const {
 Result<VerifyReport> verify_host(const VerifyOptions& options,
                                  const std::function<void(const VerifyRow&)>& told) {
   KEISEI_TRY(memory, host_memory());
+  // A driver may take seconds to answer, and on the ground nobody hears an interrupt meanwhile.
+  const bool host_has_gpu = os::describe_gpu().measurable;
   KEISEI_TRY(ground, ProvingGround::make({.enforcement = options.enforcement,
                                           .containment = options.containment,
                                           .without = options.without}));
@@ -156,7 +156,7 @@ Result<VerifyReport> verify_host(const VerifyOptions& options,
     note_not_enforced(row, report.not_enforced);
     report.rows.push_back(std::move(row));
   };
-  Verification verification(options, ground);
+  Verification verification(options, ground, host_has_gpu);
   const AttackGround where{
       .supervisor = options.supervisor,
       .directory = ground.directory(),

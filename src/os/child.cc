@@ -25,7 +25,8 @@ Result<Child> Child::spawn(const ChildSpec& spec) {
                              .argv = spec.argv,
                              .environment = spec.environment,
                              .fds = spec.fds,
-                             .own_process_group = spec.own_process_group}));
+                             .own_process_group = spec.own_process_group,
+                             .blocked = spec.blocked}));
   Result<UniqueFd> pidfd = open_pidfd(pid);
   if (!pidfd) {
     kill(pid, SIGKILL);

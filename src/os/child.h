@@ -17,6 +17,7 @@ struct ChildSpec {
   std::vector<std::string> environment;  ///< the whole environment, as NAME=value
   std::vector<FdMapping> fds;  ///< 0, 1, 2 are inherited when not named; all others are closed
   bool own_process_group = false;
+  std::vector<int> blocked = {};  ///< signals that wait until the program wants them
 };
 
 /// A child without a jail, for programs of ours that are trusted (the learner) and for engines

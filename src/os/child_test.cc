@@ -33,6 +33,18 @@ TEST(Child, ReportsTheSignalThatEndedIt) {
   EXPECT_THAT(to_string(status), testing::HasSubstr("signal 11"));
 }
 
+TEST(Child, WhatIsBlockedWaitsUntilTheProgramWantsIt) {
+  ChildSpec spec = shell("kill -TERM $$; exit 3");
+  spec.blocked = {SIGTERM};
+  Result<Child> child = Child::spawn(spec);
+  ASSERT_TRUE(child);
+  EXPECT_EQ(child->wait().code, 3);
+  spec.blocked = {SIGINT};
+  child = Child::spawn(spec);
+  ASSERT_TRUE(child);
+  EXPECT_EQ(child->wait().signal, SIGTERM);
+}
+
 TEST(Child, FailsWhereTheProgramIsMissing) {
   const Result<Child> child =
       Child::spawn({.argv = {"/nonexistent/program"}, .environment = {}, .fds = {}});

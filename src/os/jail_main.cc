@@ -259,8 +259,9 @@ pid_t fork_command(Setup& setup) {
   hold_tree(setup, origin);
   sigset_t all;
   sigfillset(&all);
-  sigprocmask(SIG_BLOCK, &all, &setup.signals);
-  signal(SIGCHLD, SIG_DFL);  // ignored, it would reap the command's status away
+  sigprocmask(SIG_BLOCK, &all, nullptr);
+  sigemptyset(&setup.signals);  // for the command; its starter had some of them blocked
+  signal(SIGCHLD, SIG_DFL);     // ignored, it would reap the command's status away
   sigset_t child_ended;
   sigemptyset(&child_ended);
   sigaddset(&child_ended, SIGCHLD);

@@ -138,11 +138,15 @@ Result<Jail> Jail::launch(LaunchSpec spec) {
   plan.push_back({description.get(), kJailSpecFd});
   std::vector<std::string> argv = {"keisei-jail"};
   argv.insert(argv.end(), spec.argv.begin(), spec.argv.end());
+  // The starter may be in the terminal's foreground group, and what is meant for the guard must not
+  // end it before it has said what it did.
+  constexpr int kForTheGuard[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP};
   KEISEI_TRY(starter, spawn({.path = program.string(),
                              .argv = argv,
                              .environment = spec.environment,
                              .fds = plan,
-                             .own_process_group = false}));
+                             .own_process_group = false,
+                             .blocked = kForTheGuard}));
   sockets.theirs.reset();
   std::deque<HeardMessage> early;
   Result<JailMessage> started = await_started(sockets.ours.get(), early);

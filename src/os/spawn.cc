@@ -69,11 +69,15 @@ class FileActions {
 
 class Attributes {
  public:
-  explicit Attributes(bool own_process_group) {
+  Attributes(bool own_process_group, std::span<const int> blocked) {
     posix_spawnattr_init(&attributes_);
     sigset_t signals;
     sigemptyset(&signals);
+    for (const int signal : blocked) {
+      sigaddset(&signals, signal);
+    }
     posix_spawnattr_setsigmask(&attributes_, &signals);
+    sigemptyset(&signals);
     sigaddset(&signals, SIGPIPE);
     sigaddset(&signals, SIGXFSZ);
     sigaddset(&signals, SIGCHLD);
@@ -100,7 +104,7 @@ class Attributes {
 Result<pid_t> spawn(const SpawnRequest& request) {
   FileActions actions;
   KEISEI_TRY_VOID(actions.map(request.fds));
-  const Attributes attributes(request.own_process_group);
+  const Attributes attributes(request.own_process_group, request.blocked);
   const std::vector<char*> argv = pointers(request.argv);
   const std::vector<char*> environment = pointers(request.environment);
   pid_t pid = -1;

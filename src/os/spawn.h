@@ -14,13 +14,15 @@ namespace keisei::os {
 
 /// posix_spawn with every descriptor above 2 that is not in `fds` closed (or close-on-exec, above
 /// the highest named one). `path` is searched in PATH when it has no slash. Signals that this
-/// process handles or ignores are back at their default and none is blocked. Blocks until the exec.
+/// process handles or ignores are back at their default, and none but `blocked` is blocked. Blocks
+/// until the exec.
 struct SpawnRequest {
   std::string path;
   std::span<const std::string> argv;
   std::span<const std::string> environment;
   std::span<const FdMapping> fds;
   bool own_process_group = false;
+  std::span<const int> blocked = {};  ///< signals that wait until the program wants them
 };
 [[nodiscard]] Result<pid_t> spawn(const SpawnRequest& request);
 

@@ -7,15 +7,18 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "base/clock.h"
 
 namespace keisei::telemetry {
 namespace {
@@ -250,6 +253,24 @@ void ChannelSender::keep(std::string message) {
 void ChannelSender::flush() {
   while (!kept_.empty() && send_packet(kept_.front(), -1) == Sending::Done) {
     kept_.pop_front();
+  }
+}
+
+void ChannelSender::send_rest(std::chrono::nanoseconds patience) {
+  constexpr std::chrono::milliseconds kLook{100};
+  constexpr std::chrono::milliseconds kRest{5};  // where the socket takes some, but not this
+  const MonotonicTime end = MonotonicClock::now() + patience;
+  for (flush(); !kept_.empty() && connected(); flush()) {
+    const std::chrono::nanoseconds left = end - MonotonicClock::now();
+    if (left <= std::chrono::nanoseconds{0}) {
+      return;
+    }
+    pollfd poll{.fd = peer_.get(), .events = POLLOUT, .revents = 0};
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(
+        std::min<std::chrono::nanoseconds>(left, kLook));
+    if (::poll(&poll, 1, static_cast<int>(wait.count())) > 0) {
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, kRest));
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -38,8 +39,8 @@ using LearnerRecord = std::variant<UpdateRecord, CheckpointRecord, FinishedRecor
 
 enum class NoticeOutcome { Sent, SkippedFull, SkippedNoPeer };
 
-/// The learner's end. One thread. Never blocks, never raises SIGPIPE. What a supervisor had not yet
-/// read when it died is lost.
+/// The learner's end. One thread. Never blocks but in send_rest(), never raises SIGPIPE. What a
+/// supervisor had not yet read when it died is lost.
 class ChannelSender {
  public:
   static constexpr std::size_t kDefaultKept = 10'000;
@@ -63,6 +64,9 @@ class ChannelSender {
 
   /// Sends what was kept, as far as it goes.
   void flush();
+  /// Before the learner ends: sends what is kept, and blocks until all is sent, the supervisor is
+  /// gone, or `patience` is over (it may be stopped at its terminal).
+  void send_rest(std::chrono::nanoseconds patience);
 
   /// Whether a supervisor is there, as known now; notices that it died. One system call.
   [[nodiscard]] bool connected();

@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "base/check.h"
 
 namespace keisei::telemetry {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 constexpr std::string_view kSnapshotBytes = "weights";
@@ -148,6 +150,38 @@ TEST_F(EvaluationChannel, AFullSocketKeepsRecordsAndSkipsNoticesWithoutBlocking)
   learner.send(update(sent + 1));
   EXPECT_EQ(expect<UpdateRecord>(supervisor).update, sent);
   EXPECT_EQ(expect<UpdateRecord>(supervisor).update, sent + 1);
+}
+
+TEST_F(EvaluationChannel, ALearnerAtItsEndWaitsForASupervisorThatReadsLate) {
+  ChannelSender learner = sender();
+  ChannelReceiver supervisor = attached(learner);
+  int sent = 0;
+  while (learner.kept() == 0) {
+    learner.send(update(++sent));
+  }
+  learner.send(FinishedRecord{.step = 1, .reason = "all steps done"});
+  learner.send_rest(1ms);
+  EXPECT_EQ(learner.kept(), 2U);
+  std::jthread late([&] {
+    for (int left = sent; left > 0;) {
+      const auto message = supervisor.receive();
+      left -= message && *message ? 1 : 0;
+    }
+  });
+  learner.send_rest(60s);
+  EXPECT_EQ(learner.kept(), 0U);
+}
+
+TEST_F(EvaluationChannel, ALearnerAtItsEndDoesNotWaitForASupervisorThatIsGone) {
+  ChannelSender learner = sender();
+  {
+    ChannelReceiver supervisor = attached(learner);
+    while (learner.kept() == 0) {
+      learner.send(update(1));
+    }
+  }
+  learner.send_rest(24h);
+  EXPECT_GT(learner.kept(), 0U);
 }
 
 TEST_F(EvaluationChannel, NoticesThatTheSupervisorDiedAndServesTheNext) {
