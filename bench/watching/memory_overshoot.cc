@@ -1,5 +1,5 @@
-// memory_overshoot [RUNS]: by how much a worker that touches memory as fast as it can gets above
-// its limit of 300 MB before it is stopped, counted by the worker itself. `malloc` is held by
+// memory_overshoot [RUNS [CASE]]: by how much a worker that touches memory as fast as it can gets
+// above its limit of 300 MB before it is stopped, counted by the worker itself. `malloc` is held by
 // RLIMIT_DATA (the target is 0); the others only by polling (64 MB): shared mappings, memfds that
 // nobody maps, two processes, a hundred.
 #include <fmt/format.h>
@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -22,7 +24,7 @@ using namespace keisei;
 
 constexpr int kLimitMb = 300;
 
-void measure(const char* how, int runs) {
+void measure(const std::string& how, int runs) {
   std::vector<double> overshoot;
   std::vector<double> rate;  // MB/s
   for (int i = 0; i < runs; ++i) {
@@ -56,8 +58,10 @@ void measure(const char* how, int runs) {
 int main(int argc, char** argv) {
   bench::be_victim_if_asked(argc, argv);
   const int runs = argc > 1 ? std::max(1, std::atoi(argv[1])) : 20;
-  for (const char* how : {"malloc", "shared", "memfd", "children", "hundred"}) {
-    measure(how, runs);
+  for (const std::string_view how : {"malloc", "shared", "memfd", "children", "hundred"}) {
+    if (argc < 3 || how == argv[2]) {
+      measure(std::string(how), runs);
+    }
   }
   return 0;
 }

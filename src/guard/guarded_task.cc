@@ -143,7 +143,7 @@ void GuardedTask::watch_tree(std::optional<Bytes> host_shared_memory) {
   }
   if (context_.enforced()) {
     options.stop_to_count = [this] { return share_.stop_to_count(*jail_); };
-    options.go_on = [this] { share_.go_on(*jail_); };
+    options.go_on = [this](std::chrono::nanoseconds lease) { share_.go_on(*jail_, lease); };
   }
   monitor_.emplace(view_, std::move(options));
 }
@@ -272,6 +272,9 @@ void GuardedTask::hear_report(MonotonicTime now) {
 
 void GuardedTask::hear_caller(MonotonicTime now) {
   for (const RunControl::Order& order : context_.control.take_orders()) {
+    if (stops(order)) {
+      share_.end_lease(*jail_);
+    }
     carry_out(order, *jail_);
     if (stops(order) || order.signal == SIGCONT) {
       share_.note_user_stop(order.signal != SIGCONT);

@@ -103,7 +103,9 @@ struct HostView {
 /// The one road on which anything is evaluated:
 ///   admission (slot, pressure) -> adapt -> jail -> watch -> (kill of the whole tree) -> reap ->
 ///   slot and descriptors back
-/// Used by one thread at a time, that of the executor's loop. The loop outlives this.
+/// Used by one thread at a time, that of the executor's loop. The loop outlives this, and its
+/// thread waits for nothing that a run is to do: a tree of many processes that grows near its
+/// memory limit stands still without it.
 class EvaluationPerformanceManager {
  public:
   /// `slots_directory` is made when missing; processes that name the same one share

@@ -34,10 +34,13 @@ constexpr std::chrono::nanoseconds kUrgentRest = 20ms;  // at most, where growth
 constexpr std::chrono::nanoseconds kExactRest = 20ms;   // at least, where none was
 constexpr int kExactShare = 4;                          // a rest is so many times the probe's cost
 constexpr std::size_t kMany = 8;                        // processes
-constexpr Bytes kUnseenGrowth = megabytes(500);  // in a read that waits for 150 ms, at 3 GB/s
-constexpr Bytes kFar = megabytes(120);           // below the limit: 20 ms at 6 GB/s
-constexpr Bytes kStepAtMost = megabytes(5);      // more than a tree of one size breathes
-constexpr std::int64_t kNearly = 80;             // percent of the limit
+constexpr std::chrono::nanoseconds kTurn = 3ms;         // of each task that waits for a processor
+constexpr Bytes kFar = megabytes(120);                  // below the limit: 20 ms at 6 GB/s
+constexpr Bytes kStepAtMost = megabytes(5);             // more than a tree of one size breathes
+constexpr std::chrono::nanoseconds kGrowthTime = 100ms;
+constexpr std::chrono::nanoseconds kGrowthRemembered = 250ms;
+constexpr std::chrono::nanoseconds kLateness = 1ms;  // of a sample: costs the tree nothing
+constexpr std::int64_t kNearly = 80;                 // percent of the limit
 constexpr int kNearlyLooks = 3;
 constexpr std::int64_t kHardlyShared = 98;  // percent of the cheap sum: no doubt that it is true
 constexpr std::chrono::nanoseconds kInheritedRest = 250ms;
@@ -58,7 +61,7 @@ ResourceMonitor::ResourceMonitor(os::ProcessView& view, Options options)
 
 ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   CpuTimes used = cpu_times();
-  still_ = nothing_done(used, now);
+  still_ = !leased_ && nothing_done(used, now);
   if (still_) {
     return last_;
   }
@@ -67,7 +70,13 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   ResourceSample sample;
   CheapSum sum = sum_up(sample);
   const bool scan = !next_scan_ || now >= *next_scan_;
-  const bool stands_still = should_stop_to_count(sum, scan) && options_.stop_to_count();
+  const Bytes believed = cheap_sum(sum) - counted_twice_ - inherited_;
+  skip_time_without_guard(now);
+  note_growth(believed, now);
+  const bool wary = may_outrun(believed);
+  const bool stop = wary && (scan || believed > options_.memory_limit);
+  const bool stands_still = stop && options_.stop_to_count();
+  const MonotonicTime stopped_at = stands_still ? MonotonicClock::now() : MonotonicTime{};
   if (scan) {
     scan_descriptors(now, Look::WhenDue);
   }
@@ -75,16 +84,18 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   sum.shared = sum.shared > Bytes{} ? std::max(Bytes{}, sum.shared - inherited(now)) : Bytes{};
   scratch_used_ = scratch_ ? view_.used_of_file_system(scratch_->fd) : Bytes{};
   sample.memory = settle(sum, now);
-  if (stands_still && sample.memory <= options_.memory_limit) {
-    options_.go_on();
+  if ((wary || leased_) && stop == stands_still && sample.memory <= options_.memory_limit) {
+    let_go_on(wary, sample.memory, now);
   }
   const Bytes bound = sum.anonymous + hidden_.growth_of_host().value_or(Bytes{});
   if (bound > options_.memory_limit) {
     sample.growth_of_host = hidden_.growth_of_host();
   }
   if (scan) {  // by what it has found: nothing else sees a memfd that nobody maps
-    next_scan_ = now + pace(options_.memory_limit - std::max(sample.memory, bound),
-                            std::max(kTwo, options_.processors), kShortestScan, kLongestScan);
+    const auto stood = stands_still ? MonotonicClock::now() - stopped_at : 0ns;
+    next_scan_ = now + stood +
+                 pace(options_.memory_limit - std::max(sample.memory, bound),
+                      std::max(kTwo, options_.processors), kShortestScan, kLongestScan);
   }
   const bool hides = hidden_in_a_row_ >= kHiddenPatience;
   sample.descriptors_hidden = options_.worker && hides;
@@ -100,7 +111,6 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   sample.cpu_seconds = metrics_.cpu_seconds;
   sample.threads = threads_;
   sample.io = metrics_.io;
-  grows_ = sample.memory > last_.memory + step();
   last_ = sample;
   if (sample.memory > Bytes{}) {  // a process that is just ending has none
     metrics_.peak_memory = std::max(metrics_.peak_memory.value_or(Bytes{}), sample.memory);
@@ -119,10 +129,14 @@ void ResourceMonitor::note_gpu(os::GpuSampler& sampler, MonotonicTime now) {
 }
 
 std::chrono::nanoseconds ResourceMonitor::next_interval() const {
+  return interval_at(last_.memory);
+}
+
+std::chrono::nanoseconds ResourceMonitor::interval_at(Bytes memory) const {
   const unsigned processors = std::max(kTwo, options_.processors);
   const std::size_t tasks = std::max(members_.size(), static_cast<std::size_t>(threads_));
   const auto busy = grows_ ? std::clamp<std::size_t>(tasks, kTwo, processors) : kTwo;
-  return pace(options_.memory_limit - last_.memory, processors, kShortest * kTwo / busy, kLongest);
+  return pace(options_.memory_limit - memory, processors, kShortest * kTwo / busy, kLongest);
 }
 
 ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
@@ -153,22 +167,56 @@ ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
   return sum;
 }
 
-Bytes ResourceMonitor::step() const {
-  return std::min(Bytes{options_.memory_limit.count / 100}, kStepAtMost);
+/// By more than a tree of one size breathes, over several samples: they may follow each other so
+/// closely that hardly anything grows between two of them.
+void ResourceMonitor::note_growth(Bytes believed, MonotonicTime now) {
+  const Bytes step = std::min(Bytes{options_.memory_limit.count / 100}, kStepAtMost);
+  const bool grew = believed > grown_from_ + step;
+  if (grew) {
+    grew_at_ = now;
+  }
+  if (grew || believed < grown_from_ || now > grown_since_ + kGrowthTime) {
+    grown_from_ = believed;
+    grown_since_ = now;
+  }
+  grows_ = grew_at_ && now <= *grew_at_ + kGrowthRemembered;
+}
+
+/// Who stood still at the end of its lease has not grown, and is no more to be trusted for that.
+void ResourceMonitor::skip_time_without_guard(MonotonicTime now) {
+  if (leased_ && now > lease_end_) {
+    grown_since_ += now - lease_end_;
+    if (grew_at_) {
+      *grew_at_ += now - lease_end_;
+    }
+  }
+}
+
+/// What may be taken while the guard waits behind every task of the tree: for the processor, or for
+/// a lock that one of them holds who waits for it.
+Bytes ResourceMonitor::unseen_growth() const {
+  const auto tasks = static_cast<double>(
+      std::max<std::size_t>(members_.size(), static_cast<std::size_t>(threads_)));
+  return std::max(kFar, Bytes{static_cast<std::int64_t>(kTouchRate * seconds(kTurn) * tasks)});
 }
 
 /// Not of one that has its size: what it shares was measured, and stopping it again and again would
-/// cost it much.
-bool ResourceMonitor::should_stop_to_count(const CheapSum& sum, bool scan) const {
+/// cost it much. One that has grown is not trusted at once because it did not since it was counted.
+bool ResourceMonitor::may_outrun(Bytes believed) const {
   const bool many = members_.size() >= kMany ||
                     (members_.size() > 1 && static_cast<std::size_t>(threads_) >= kMany);
   if (!options_.stop_to_count || options_.kernel_holds_memory || !many) {
     return false;
   }
-  const Bytes believed = cheap_sum(sum) - counted_twice_ - inherited_;
-  const bool grows = believed > last_.memory + step();
-  const bool near = believed + kUnseenGrowth > options_.memory_limit;
-  return believed > options_.memory_limit || (scan && near && grows);
+  return believed > options_.memory_limit ||
+         (grows_ && believed + unseen_growth() > options_.memory_limit);
+}
+
+void ResourceMonitor::let_go_on(bool on_lease, Bytes memory, MonotonicTime now) {
+  const std::chrono::nanoseconds lease = on_lease ? interval_at(memory) + kLateness : 0ns;
+  leased_ = on_lease;
+  lease_end_ = now + lease;
+  options_.go_on(lease);
 }
 
 ResourceMonitor::CpuTimes ResourceMonitor::cpu_times() const {

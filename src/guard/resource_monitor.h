@@ -63,9 +63,11 @@ struct PerformanceMetrics {
 /// most every 6 to 100 ms; the exact and dear probe only where the cheap sum is above the limit and
 /// may count pages twice. While it stays so, the probe is repeated, with four times its CPU time
 /// and at least 20 ms between two of them: a page that is copied at last changes no cheap sum.
-/// Many processes that grow less than 500 MB below the limit stand still while the dear things are
-/// read: among a hundred of them one may wait 150 ms for a processor with the lock that the reader
-/// needs, and the rest take 3 GB/s meanwhile.
+/// Many processes that grow near the limit stand still while the dear things are read: among a
+/// hundred of them one may wait 150 ms for a processor with the lock that the reader needs, and the
+/// rest take 3 GB/s meanwhile. They go on for as long as they may go unseen and no longer: who has
+/// just counted them has had its share of the processor, and may get no more of it before each of
+/// them has had its own. Near is what they can take in 3 ms each, 120 MB at least.
 /// A tree far from its limit that has not used the processor since the last sample has changed
 /// nothing, and its CPU time is all that is read; but for every 250 ms, since others may do
 /// something to its memory (khugepaged).
@@ -83,11 +85,13 @@ class ResourceMonitor {
     std::set<os::FileId> shared_files = {};  ///< memfds that were handed in
     /// Between two counts of CPU time, threads and I/O, which nothing but a CPU limit needs often.
     std::chrono::nanoseconds account_rest = std::chrono::milliseconds(100);
-    /// Stops the tree, and lets it go on: asked of many processes that grow near their limit, while
-    /// they are counted. False: it was not stopped, and is not told to go on. Nor is one that
-    /// is found above its limit, which is to end.
+    /// Stops the tree: asked of many processes that grow near their limit, while they are counted.
+    /// False: it was not stopped.
     std::function<bool()> stop_to_count = {};
-    std::function<void()> go_on = {};
+    /// Lets it go on, or run, for `lease`: then it stands still until it is told again, at the next
+    /// sample, however late that is; zero: for good. Not asked of one that could not be stopped,
+    /// nor of one that is found above its limit, which is to end.
+    std::function<void(std::chrono::nanoseconds lease)> go_on = {};
   };
   /// `view` outlives the monitor.
   ResourceMonitor(os::ProcessView& view, Options options);
@@ -135,9 +139,14 @@ class ResourceMonitor {
   enum class Look { WhenDue, Afresh };
   void scan_descriptors(MonotonicTime now, Look look);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
-  /// More than a tree of one size breathes.
-  [[nodiscard]] Bytes step() const;
-  [[nodiscard]] bool should_stop_to_count(const CheapSum& sum, bool scan) const;
+  void note_growth(Bytes believed, MonotonicTime now);
+  /// Of many processes, and with `believed` so near to the limit that they reach it while something
+  /// is read that takes long.
+  [[nodiscard]] bool may_outrun(Bytes believed) const;
+  [[nodiscard]] Bytes unseen_growth() const;
+  void skip_time_without_guard(MonotonicTime now);
+  void let_go_on(bool on_lease, Bytes memory, MonotonicTime now);
+  [[nodiscard]] std::chrono::nanoseconds interval_at(Bytes memory) const;
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
   [[nodiscard]] Exact exact(Bytes cheap);
@@ -160,7 +169,12 @@ class ResourceMonitor {
   GpuAccount gpu_;
   ResourceSample last_;
   bool still_ = false;
-  bool grows_ = false;        // since the sample before the last
+  bool grows_ = false;  // or did not long ago
+  std::optional<MonotonicTime> grew_at_;
+  Bytes grown_from_;  // what is more than this has grown
+  MonotonicTime grown_since_;
+  bool leased_ = false;  // it stands still unless it is told to go on
+  MonotonicTime lease_end_;
   CpuTimes used_;             // before anything else was read for `last_`
   bool members_new_ = false;  // since then: whom they have started is not known
   MonotonicTime next_full_;

@@ -108,11 +108,23 @@ class ResourceMonitorTest : public testing::Test {
                    stops_.push_back(view_.dear_reads());
                    return stops_allowed_;
                  },
-             .go_on = [this] { goings_on_.push_back(view_.dear_reads()); }}};
+             .go_on =
+                 [this](std::chrono::nanoseconds lease) {
+                   goings_on_.push_back(view_.dear_reads());
+                   leases_.push_back(lease);
+                 }}};
   }
   void add(pid_t pid, Bytes anonymous, Bytes shared = {}) {
     view_.processes[pid].memory = {.anonymous = anonymous, .shared = shared};
     view_.processes[pid].stat.threads = 2;
+  }
+
+  /// Looks as often as the guard does, and the last time at `to`.
+  static ResourceSample watch(ResourceMonitor& watching, MonotonicTime from, MonotonicTime to) {
+    for (MonotonicTime now = from; now < to; now += watching.next_interval()) {
+      (void)watching.sample(now);
+    }
+    return watching.sample(to);
   }
 
   static os::Mapping weights(Bytes resident) {
@@ -127,6 +139,7 @@ class ResourceMonitorTest : public testing::Test {
   // How much had been read that takes long when the tree was stopped, and when it was let go on.
   std::vector<int> stops_;
   std::vector<int> goings_on_;
+  std::vector<std::chrono::nanoseconds> leases_;
   bool stops_allowed_ = true;
   MonotonicTime now_{1s};
 };

@@ -271,6 +271,8 @@ TEST_F(ResourceMonitorTest, LooksMoreOftenWhereMoreProcessorsFillTheMemory) {
   (void)watching.sample(now_ + 21ms);
   EXPECT_EQ(watching.next_interval(), 444'444ns);  // nine processes
   (void)watching.sample(now_ + 22ms);
+  EXPECT_EQ(watching.next_interval(), 444'444ns);
+  (void)watch(watching, now_ + 30ms, now_ + 400ms);
   EXPECT_EQ(watching.next_interval(), 2ms);  // it has its size
 }
 

@@ -41,10 +41,13 @@ TEST_F(StopToCount, WhoHasItsSizeIsNotStoppedAgain) {
   add_sharers();
   ResourceMonitor watching = monitor();
   (void)watching.sample(now_);
+  (void)watch(watching, now_ + 10ms, now_ + 500ms);
+  const int probes = view_.exact_probes;
+  const std::size_t stops = stops_.size();
   add(101, megabytes(61));           // it breathes
   (void)watching.sample(now_ + 1s);  // measured again, for a page may have been copied
-  EXPECT_EQ(view_.exact_probes, 40);
-  EXPECT_EQ(stops_.size(), 1U);
+  EXPECT_EQ(view_.exact_probes, probes + 20);
+  EXPECT_EQ(stops_.size(), stops);
 }
 
 TEST_F(StopToCount, WhoIsAboveTheLimitIsNotToldToGoOn) {
@@ -73,12 +76,82 @@ TEST_F(StopToCount, WhoGrowsStandsStillForTheDescriptorTablesToo) {
   add_many(megabytes(21));
   (void)watching.sample(now_ + 1ms);  // the tables are not due
   EXPECT_THAT(stops_, IsEmpty());
+  EXPECT_EQ(leases_.size(), 1U);  // but it goes on with its guard only
   add_many(megabytes(22));
   (void)watching.sample(now_ + 1s);
   EXPECT_EQ(stops_.size(), 1U);
-  EXPECT_EQ(goings_on_.size(), 1U);
-  (void)watching.sample(now_ + 2s);
-  EXPECT_EQ(stops_.size(), 1U);  // it grows no more
+  EXPECT_EQ(goings_on_.size(), 2U);
+  (void)watch(watching, now_ + 1010ms, now_ + 2s);
+  const std::size_t stops = stops_.size();
+  (void)watching.sample(now_ + 3s);
+  EXPECT_EQ(stops_.size(), stops);  // it grows no more
+}
+
+/// Nearer to its limit the looks follow each other so closely that little is new at each.
+TEST_F(StopToCount, WhoGrewAMomentAgoIsNotReadWhileItRuns) {
+  ResourceMonitor watching = monitor();
+  add_many(Bytes{100'000});
+  (void)watching.sample(now_);
+  for (int look = 1; look <= 5; ++look) {
+    add_many(Bytes{100'000 + look * 100'000});  // 2 MB at each of them
+    (void)watching.sample(now_ + look * 2ms);
+  }
+  EXPECT_THAT(stops_, IsEmpty());  // the tables are not due
+  add_many(megabytes(24));
+  (void)watching.sample(now_ + 120ms);
+  add_many(Bytes{24'050'000});
+  (void)watching.sample(now_ + 170ms);
+  EXPECT_EQ(stops_.size(), 2U);
+  (void)watch(watching, now_ + 180ms, now_ + 600ms);
+  const std::size_t stops = stops_.size();
+  (void)watch(watching, now_ + 610ms, now_ + 1s);
+  EXPECT_EQ(stops_.size(), stops);
+}
+
+TEST_F(StopToCount, WhoGrowsLittleByLittleGrows) {
+  ResourceMonitor watching = monitor();
+  for (int look = 0; look < 10; ++look) {
+    add_many(Bytes{20'000'000 + look * 200'000});  // 4 MB at each
+    (void)watching.sample(now_ + look * 20ms);
+  }
+  EXPECT_GE(stops_.size(), 4U);
+}
+
+TEST_F(StopToCount, WhoGrowsGoesOnUntilTheNextLookIsDueAndForGoodWhenItHasItsSize) {
+  ResourceMonitor watching = monitor();
+  add_many(Bytes{100'000});
+  (void)watching.sample(now_);
+  add_many(megabytes(22));
+  (void)watching.sample(now_ + 100ms);
+  EXPECT_THAT(leases_, ElementsAre(testing::Ge(10ms)));  // 60 MB at 6 GB/s
+  EXPECT_LE(leases_.back(), 11ms);
+  (void)watching.sample(now_ + 110ms);
+  EXPECT_EQ(leases_.size(), 2U);
+  EXPECT_EQ(leases_.back(), leases_.front());
+  for (pid_t pid = 101; pid <= 120; ++pid) {  // at rest
+    view_.processes[pid].cpu_time = 1s;
+  }
+  (void)watch(watching, now_ + 120ms, now_ + 500ms);
+  EXPECT_EQ(leases_.back(), 0ns);
+  const std::size_t told = leases_.size();
+  (void)watching.sample(now_ + 1s);
+  EXPECT_EQ(leases_.size(), told);
+}
+
+/// It may have been stopped at the end of its lease, and is told by nobody else.
+TEST_F(StopToCount, WhoHasDoneNothingOnItsLeaseIsLetGoOnToo) {
+  ResourceMonitor watching = monitor(megabytes(600));
+  for (pid_t pid = 101; pid <= 120; ++pid) {
+    add(pid, Bytes{100'000});
+    view_.processes[pid].cpu_time = 1s;
+  }
+  (void)watching.sample(now_);
+  add_many(megabytes(20));
+  (void)watching.sample(now_ + 100ms);
+  ASSERT_EQ(leases_.size(), 1U);
+  (void)watching.sample(now_ + 120ms);  // nobody has used a processor
+  EXPECT_EQ(leases_.size(), 2U);
+  EXPECT_FALSE(watching.still());
 }
 
 TEST_F(StopToCount, WhoIsFarFromItsLimitIsReadWhileItRuns) {
@@ -88,9 +161,24 @@ TEST_F(StopToCount, WhoIsFarFromItsLimitIsReadWhileItRuns) {
   add_many(megabytes(100));
   (void)watching.sample(now_ + 1s);
   EXPECT_THAT(stops_, IsEmpty());
-  add_many(megabytes(130));
-  (void)watching.sample(now_ + 2s);
+  add_many(megabytes(135));
+  (void)watching.sample(now_ + 2s);  // 300 MB below: less than forty threads take in 3 ms each
   EXPECT_EQ(stops_.size(), 1U);
+}
+
+/// A guard that gets no processor for longer than growth is remembered.
+TEST_F(StopToCount, WhoStoodStillWithoutItsGuardHasNotCeasedToGrow) {
+  ResourceMonitor watching = monitor();
+  add_many(Bytes{100'000});
+  (void)watching.sample(now_);
+  add_many(megabytes(22));
+  (void)watching.sample(now_ + 100ms);
+  ASSERT_EQ(leases_.size(), 1U);
+  (void)watching.sample(now_ + 600ms);
+  EXPECT_EQ(leases_.size(), 2U);
+  EXPECT_GT(leases_.back(), 0ns);
+  (void)watching.sample(now_ + 610ms);
+  EXPECT_GT(leases_.back(), 0ns);
 }
 
 TEST_F(StopToCount, FewProcessesAreCountedWhileTheyRunUnlessTheyHaveManyThreads) {
@@ -127,7 +215,7 @@ TEST_F(StopToCount, WhoseMemoryACgroupHoldsIsNotStopped) {
                                          stops_.push_back(0);
                                          return true;
                                        },
-                                   .go_on = [] {}});
+                                   .go_on = [](std::chrono::nanoseconds) {}});
   add_sharers();
   (void)watching.sample(now_);
   EXPECT_THAT(stops_, IsEmpty());

@@ -5,6 +5,8 @@
 namespace keisei::guard {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr double kEscape = 0.02;  // seconds of CPU time: more than the grain of the kernel's counts
 
 }  // namespace
@@ -51,16 +53,27 @@ bool TreePace::stop_to_count(TreeBrake& brake) const {
 
 void TreePace::release(TreeBrake& brake) {
   frozen_ = frozen_ && !brake.thaw();
-  if (signalled_ || owes_going_on_) {
+  if (signalled_ || owes_going_on_ || lease_ > 0ns) {
     signalled_ = false;
-    go_on(brake);
+    go_on(brake, lease_);
   }
 }
 
-void TreePace::go_on(TreeBrake& brake) { owes_going_on_ = !brake.signal(SIGCONT); }
+void TreePace::go_on(TreeBrake& brake, std::chrono::nanoseconds lease) {
+  lease_ = lease;
+  if (!stopped_since_) {  // else release() lets it go on
+    owes_going_on_ = !brake.let_run(lease);
+  }
+}
+
+void TreePace::end_lease(TreeBrake& brake) {
+  if (lease_ > 0ns) {
+    go_on(brake, 0ns);
+  }
+}
 
 void TreePace::go_on_at_last(TreeBrake& brake) {
-  if (!stopped_since_) {
+  if (!stopped_since_ && (frozen_ || signalled_ || owes_going_on_)) {
     release(brake);
   }
 }

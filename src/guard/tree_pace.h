@@ -17,6 +17,9 @@ class TreeBrake {
   virtual bool thaw() = 0;
   /// To all of it. False: not now.
   virtual bool signal(int number) = 0;
+  /// It goes on where signal(SIGSTOP), or the end of a lease, has stopped it; after `lease` it is
+  /// stopped, unless one of these two comes before; zero: never. False: not now.
+  virtual bool let_run(std::chrono::nanoseconds lease) = 0;
 };
 
 /// Stops a tree, lets it go on, and keeps the account of stopped time, but for the instants in
@@ -29,8 +32,11 @@ class TreePace {
   void apply(bool stop, TreeBrake& brake, MonotonicTime now, double cpu_seconds);
   /// For an instant, in which it is counted. False where it stands anyway, or cannot be told.
   [[nodiscard]] bool stop_to_count(TreeBrake& brake) const;
-  /// After that.
-  void go_on(TreeBrake& brake);
+  /// After that, or while it runs: for so long; zero: for good. Where it is to stand still for
+  /// another reason, from the end of that on.
+  void go_on(TreeBrake& brake, std::chrono::nanoseconds lease);
+  /// Before somebody else stops it: from now on it stands still only where it is told to.
+  void end_lease(TreeBrake& brake);
   /// At each look: once more, what could not be told.
   void go_on_at_last(TreeBrake& brake);
   /// Where somebody else made it go on.
@@ -51,6 +57,7 @@ class TreePace {
   bool escapes_ = false;  // it went on once, though it was frozen
   double cpu_when_stopped_ = 0;
   bool owes_going_on_ = false;
+  std::chrono::nanoseconds lease_{0};   // it may have been stopped since, at the end of that
   std::chrono::nanoseconds paused_{0};  // stops that are over
 };
 

@@ -20,12 +20,19 @@ class FakeTree final : public TreeBrake {
     return thaws;
   }
   bool signal(int number) override {
+    EXPECT_EQ(number, SIGSTOP);
+    stopped = stopped || hears;
+    return hears;
+  }
+  bool let_run(std::chrono::nanoseconds time) override {
     if (hears) {
-      stopped = number == SIGSTOP;
-      told_to_go_on += number == SIGCONT ? 1 : 0;
+      told_to_go_on += stopped ? 1 : 0;
+      stopped = false;
+      lease = time;
     }
     return hears;
   }
+  void end_of_lease() { stopped = true; }
   [[nodiscard]] bool runs() const { return !frozen && !stopped; }
 
   bool freezes = true;
@@ -34,6 +41,7 @@ class FakeTree final : public TreeBrake {
   bool frozen = false;
   bool stopped = false;
   int told_to_go_on = 0;
+  std::chrono::nanoseconds lease{0};
 };
 
 class TreePaceTest : public testing::Test {
@@ -109,12 +117,50 @@ TEST_F(TreePaceTest, AThawThatFailsIsTriedAgain) {
 TEST_F(TreePaceTest, AnOrderToGoOnThatWasNotHeardIsGivenAgain) {
   ASSERT_TRUE(pace_.stop_to_count(tree_));
   tree_.hears = false;
-  pace_.go_on(tree_);
+  pace_.go_on(tree_, 0ns);
   EXPECT_TRUE(tree_.stopped);
   look(true, 1);  // frozen meanwhile
   tree_.hears = true;
   look(false, 1);
   EXPECT_TRUE(tree_.runs());
+}
+
+TEST_F(TreePaceTest, WhoRunsOnALeaseIsLetRunByWhateverEndsAStop) {
+  ASSERT_TRUE(pace_.stop_to_count(tree_));
+  pace_.go_on(tree_, 3ms);
+  EXPECT_EQ(tree_.lease, 3ms);
+  look(true, 1);         // frozen, and told nothing
+  tree_.end_of_lease();  // in the middle of that
+  pace_.go_on(tree_, 3ms);
+  EXPECT_FALSE(tree_.runs());
+  pace_.go_on(tree_, 2ms);  // counted again meanwhile
+  look(false, 1);
+  EXPECT_TRUE(tree_.runs());
+  EXPECT_EQ(tree_.lease, 2ms);
+}
+
+TEST_F(TreePaceTest, ALeaseThatWasNotHeardIsGivenAgain) {
+  ASSERT_TRUE(pace_.stop_to_count(tree_));
+  tree_.hears = false;
+  pace_.go_on(tree_, 3ms);
+  look(false, 1);
+  EXPECT_FALSE(tree_.runs());
+  tree_.hears = true;
+  look(false, 1);
+  EXPECT_TRUE(tree_.runs());
+  EXPECT_EQ(tree_.lease, 3ms);
+}
+
+TEST_F(TreePaceTest, WhoseLeaseIsEndedIsToldNothingMore) {
+  ASSERT_TRUE(pace_.stop_to_count(tree_));
+  pace_.go_on(tree_, 3ms);
+  tree_.end_of_lease();
+  pace_.end_lease(tree_);
+  EXPECT_TRUE(tree_.runs());
+  const int told = tree_.told_to_go_on;
+  pace_.end_lease(tree_);
+  look(false, 1);
+  EXPECT_EQ(tree_.told_to_go_on, told);
 }
 
 TEST_F(TreePaceTest, WhoeverMakesItGoOnDoesNotWhileItIsToStand) {

@@ -11,6 +11,7 @@ class Brake final : public TreeBrake {
   bool freeze() override { return cgroup_.freeze(); }
   bool thaw() override { return cgroup_.thaw(); }
   bool signal(int number) override { return jail_.signal_tree(number); }
+  bool let_run(std::chrono::nanoseconds lease) override { return jail_.let_tree_run(lease); }
 
  private:
   RunCgroup& cgroup_;
@@ -55,15 +56,26 @@ void TreeShare::apply(os::Jail& jail, const std::vector<pid_t>& members, double 
   }
 }
 
-bool TreeShare::stop_to_count(os::Jail& jail) const {
-  Brake brake(cgroup_, jail);
+bool TreeShare::may_stop_to_count(const os::Jail& jail) const {
   return !user_stopped_ && command_.session == Session::Own &&
-         jail.containment() != os::Containment::Sweep && pace_.stop_to_count(brake);
+         jail.containment() != os::Containment::Sweep;
 }
 
-void TreeShare::go_on(os::Jail& jail) {
+bool TreeShare::stop_to_count(os::Jail& jail) const {
   Brake brake(cgroup_, jail);
-  pace_.go_on(brake);
+  return may_stop_to_count(jail) && pace_.stop_to_count(brake);
+}
+
+void TreeShare::go_on(os::Jail& jail, std::chrono::nanoseconds lease) {
+  if (may_stop_to_count(jail)) {
+    Brake brake(cgroup_, jail);
+    pace_.go_on(brake, lease);
+  }
+}
+
+void TreeShare::end_lease(os::Jail& jail) {
+  Brake brake(cgroup_, jail);
+  pace_.end_lease(brake);
 }
 
 void TreeShare::go_on_at_last(os::Jail& jail) {

@@ -42,13 +42,17 @@ class TreeShare {
   /// Of a tree with these members that has used so much CPU time.
   void apply(os::Jail& jail, const std::vector<pid_t>& members, double cpu_seconds,
              MonotonicTime now);
-  /// For an instant, in which it is counted, and after that. False where it is not to be stopped:
-  /// what its user stopped must not go on, a shell would take the stop for its user's, and without
-  /// a namespace the jail's init has to look for whom to stop, which takes longer.
+  /// For an instant, in which it is counted. False where it is not to be stopped: what its user
+  /// stopped must not go on, a shell would take the stop for its user's, and without a namespace
+  /// the jail's init has to look for whom to stop, which takes longer.
   [[nodiscard]] bool stop_to_count(os::Jail& jail) const;
-  void go_on(os::Jail& jail);
+  /// After that, or while it runs: for so long, if it is not told again before; zero: for good.
+  /// Nothing happens where it is not to be stopped.
+  void go_on(os::Jail& jail, std::chrono::nanoseconds lease);
   /// At each look: what go_on() could not tell.
   void go_on_at_last(os::Jail& jail);
+  /// Before its user stops it: all that stands still from then on is what he stopped.
+  void end_lease(os::Jail& jail);
   /// Whether its user wants it to stand still, in whatever way he said so.
   void note_user_stop(bool stopped) { user_stopped_ = stopped; }
   /// Where somebody else made it go on.
@@ -70,6 +74,8 @@ class TreeShare {
   }
 
  private:
+  [[nodiscard]] bool may_stop_to_count(const os::Jail& jail) const;
+
   const GuardedCommand& command_;
   RunCgroup& cgroup_;
   std::optional<CpuGovernor> cpu_limit_;

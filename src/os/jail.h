@@ -105,12 +105,14 @@ struct JailMessage {
 enum class JailOrderKind : std::int32_t {
   SignalMain,
   SignalTree,    ///< everything but the init
+  LetTreeRun,    ///< SIGCONT where it stands still by SignalTree or by the end of a lease
   SignalGroup,   ///< the process group that the command leads
   TakeTerminal,  ///< makes that group the foreground group of the session's terminal
 };
 struct JailOrder {
   JailOrderKind kind = JailOrderKind::SignalMain;
   std::int32_t signal = 0;
+  std::int64_t lease_ns = 0;  ///< LetTreeRun: for so long; 0: for good
 };
 
 /// The content of the sealed memfd at kHandshakeFd.

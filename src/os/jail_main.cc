@@ -99,6 +99,8 @@ struct Tree {
   Containment containment;
   pid_t main_pid;
   JailSession session;
+  bool stands = false;          ///< all of it was stopped
+  std::int64_t stop_at_ns = 0;  ///< of CLOCK_MONOTONIC: its lease ends then; 0: it has none
 };
 
 /// Ends everything below this init, then the init.
@@ -121,7 +123,30 @@ struct Tree {
   _exit(0);  // in a PID namespace the kernel kills the rest before we can be reaped
 }
 
-void obey(const Tree& tree, const JailOrder& order) {
+std::int64_t now_ns() {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+void signal_tree(Tree& tree, int signal) {
+  tree.stands = signal == SIGSTOP;
+  tree.stop_at_ns = 0;
+  if (tree.containment == Containment::Sweep) {
+    signal_descendants(signal);
+  } else if (getpid() == 1) {  // only there does -1 mean «this namespace»
+    kill(-1, signal);
+  }
+}
+
+void let_run(Tree& tree, std::int64_t lease_ns) {
+  if (tree.stands) {
+    signal_tree(tree, SIGCONT);
+  }
+  tree.stop_at_ns = lease_ns > 0 ? now_ns() + lease_ns : 0;
+}
+
+void obey(Tree& tree, const JailOrder& order) {
   switch (order.kind) {
     case JailOrderKind::SignalMain:
       kill(tree.main_pid, order.signal);
@@ -133,11 +158,10 @@ void obey(const Tree& tree, const JailOrder& order) {
       take_terminal(tree.main_pid);
       break;
     case JailOrderKind::SignalTree:
-      if (tree.containment == Containment::Sweep) {
-        signal_descendants(order.signal);
-      } else if (getpid() == 1) {  // only there does -1 mean «this namespace»
-        kill(-1, order.signal);
-      }
+      signal_tree(tree, order.signal);
+      break;
+    case JailOrderKind::LetTreeRun:
+      let_run(tree, order.lease_ns);
       break;
   }
 }
@@ -170,11 +194,33 @@ void reap(const Tree& tree) {
   }
 }
 
-[[noreturn]] void serve(const Tree& tree, int signal_fd) {
+void stop_if_due(Tree& tree) {
+  if (tree.stop_at_ns != 0 && tree.stop_at_ns <= now_ns()) {
+    signal_tree(tree, SIGSTOP);
+  }
+}
+
+/// Until something is to be read, or the tree's lease is over.
+int wait_for(pollfd (&fds)[2], const Tree& tree) {
+  if (tree.stop_at_ns == 0) {
+    return ppoll(fds, 2, nullptr, nullptr);
+  }
+  const std::int64_t due = tree.stop_at_ns - now_ns();
+  const std::int64_t left = due > 0 ? due : 0;
+  const timespec time = {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+  return ppoll(fds, 2, &time, nullptr);
+}
+
+[[noreturn]] void serve(Tree tree, int signal_fd) {
   pollfd fds[2] = {{kJailControlFd, POLLIN, 0}, {signal_fd, POLLIN, 0}};
   while (true) {
-    if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+    stop_if_due(tree);  // first, whatever else there is
+    const int ready = wait_for(fds, tree);
+    if (ready < 0 && errno != EINTR) {
       end_tree(tree);
+    }
+    if (ready <= 0) {
+      continue;
     }
     if (fds[1].revents != 0) {
       signalfd_siginfo info;

@@ -244,6 +244,10 @@ bool Jail::signal_tree(int signal) {
   return send({.kind = JailOrderKind::SignalTree, .signal = signal});
 }
 
+bool Jail::let_tree_run(std::chrono::nanoseconds lease) {
+  return send({.kind = JailOrderKind::LetTreeRun, .lease_ns = lease.count()});
+}
+
 void Jail::kill_tree(std::span<const pid_t> members, bool help) {
   if (hold_.containment == Containment::Sweep) {
     shutdown(control_.get(), SHUT_WR);  // the lifeline: the init sweeps, then ends

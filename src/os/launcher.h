@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <deque>
 #include <optional>
 #include <span>
@@ -101,6 +102,11 @@ class Jail {
   void give_terminal();
   /// Every process but the init. False: not now, for want of room for one more order.
   bool signal_tree(int signal);
+  /// Where it stands still by signal_tree(SIGSTOP), or because its lease is over, it goes on. After
+  /// `lease` it is stopped, unless one of these two comes before; zero: never. The init sees to
+  /// that, however late the caller gets a processor again: it has needed none meanwhile, and so
+  /// gets one soon. False as above.
+  bool let_tree_run(std::chrono::nanoseconds lease);
   /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: each is
   /// killed by itself, and with `help` a thread frees the memory of a large tree beside the dying.
   /// The kill waits 1 ms at most to find what is to be killed, and 1 ms for that thread to run.

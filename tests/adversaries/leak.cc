@@ -1,4 +1,7 @@
-// leak [MB_PER_SECOND]: allocates and touches memory for ever; 0 or nothing: as fast as it can.
+// leak [MB_PER_SECOND [PROCESSES]]: allocates and touches memory for ever, in each of so many
+// processes; 0 or nothing: as fast as it can.
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -7,6 +10,9 @@
 int main(int argc, char** argv) {
   constexpr std::size_t kChunk = 1'000'000;
   const int rate = argc > 1 ? std::atoi(argv[1]) : 0;
+  const int processes = argc > 2 ? std::atoi(argv[2]) : 1;
+  for (int others = processes - 1; others > 0 && fork() != 0; --others) {
+  }
   while (true) {
     char* chunk = new char[kChunk];
     std::memset(chunk, 1, kChunk);
