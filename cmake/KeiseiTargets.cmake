@@ -53,11 +53,11 @@ function(keisei_test)
   set(discovery DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
   if(ARG_FILLS_SHARED_MEMORY)
     gtest_discover_tests(${ARG_NAME} ${discovery} TEST_FILTER ${ARG_FILLS_SHARED_MEMORY}
-                         PROPERTIES TIMEOUT 300 RESOURCE_LOCK shared_memory)
+                         PROPERTIES TIMEOUT 600 RESOURCE_LOCK shared_memory)
     gtest_discover_tests(${ARG_NAME} ${discovery} TEST_FILTER "-${ARG_FILLS_SHARED_MEMORY}"
-                         PROPERTIES TIMEOUT 300)
+                         PROPERTIES TIMEOUT 600)
   else()
-    gtest_discover_tests(${ARG_NAME} ${discovery} PROPERTIES TIMEOUT 300)
+    gtest_discover_tests(${ARG_NAME} ${discovery} PROPERTIES TIMEOUT 600)
   endif()
 endfunction()
 

@@ -34,6 +34,7 @@ int property(const testing::TestInfo& test, const char* key) {
 
 void Adversaries::SetUp() {
   trainer_.emplace();
+  stalls_.emplace();
   descriptors_ = open_descriptors();
 }
 
@@ -50,9 +51,12 @@ void Adversaries::TearDown() {
   EXPECT_GT(account.ticks, 0U);
   EXPECT_EQ(account.failed_forks, 0);
   if (!emulated()) {
-    EXPECT_LT(account.largest_gap, kLongestGap);
+    // Where the host stood still nobody can do better; for no longer, or the run has done it.
+    EXPECT_LT(account.largest_gap,
+              kLongestGap + std::min<std::chrono::nanoseconds>(stalls_->longest(), kLongestGap));
   }
   RecordProperty("largest_gap_ms", static_cast<int>(milliseconds(account.largest_gap)));
+  stalls_.reset();
   trainer_.reset();
 }
 

@@ -8,6 +8,7 @@
 
 #include "beside_trainer.h"
 #include "guarded_run.h"
+#include "stall_watch.h"
 
 namespace keisei::testing_support {
 
@@ -34,6 +35,7 @@ class Adversaries : public testing::Test {
 
   GuardedRuns runs_;
   std::optional<BesideTrainer> trainer_;
+  std::optional<StallWatch> stalls_;  // beside it
 
  private:
   int descriptors_ = 0;

@@ -179,7 +179,7 @@ TEST_F(EvaluationManagerTest, AnEvaluationThatEndsInAnExceptionIsNotCountedAnyMo
 class AnEvaluationThatIsTooLong : public EvaluationManagerTest {
  protected:
   AnEvaluationThatIsTooLong()
-      : EvaluationManagerTest({.timeout = std::chrono::seconds(6)}, 100'000) {}
+      : EvaluationManagerTest({.timeout = std::chrono::seconds(20)}, 100'000) {}
 };
 
 TEST_F(AnEvaluationThatIsTooLong, ReturnsTheGamesItFinishedAsPartial) {
@@ -187,7 +187,7 @@ TEST_F(AnEvaluationThatIsTooLong, ReturnsTheGamesItFinishedAsPartial) {
   ASSERT_TRUE(sealed);
   const auto record = ended(evaluations_.evaluate_current_agent(std::move(*sealed)));
   EXPECT_EQ(record.outcome, "Partial") << record.cause;
-  EXPECT_NE(record.cause.find("its time neared its limit of 6 s"), std::string::npos)
+  EXPECT_NE(record.cause.find("its time neared its limit of 20 s"), std::string::npos)
       << record.cause;
   EXPECT_TRUE(record.partial);
   ASSERT_EQ(record.opponents.size(), 1U);
@@ -195,7 +195,7 @@ TEST_F(AnEvaluationThatIsTooLong, ReturnsTheGamesItFinishedAsPartial) {
   EXPECT_LT(record.opponents[0].games, 100'000);
   ASSERT_TRUE(record.score.has_value());
   EXPECT_LE(record.score->low, record.score->value);
-  EXPECT_LT(record.latency_ms, 6000);
+  EXPECT_LT(record.latency_ms, 20'000);
 }
 
 /// Whoever ends it: what was played is kept, counts, and is called partial beside the outcome.
@@ -204,7 +204,7 @@ TEST_F(AnEvaluationThatIsTooLong, KeepsTheGamesItFinishedHoweverItIsCutShort) {
        {guard::Outcome::TrainerLost, guard::Outcome::ImpactExceeded, guard::Outcome::Cancelled}) {
     telemetry::EvaluationRecord record;
     // On a busy machine it has not played anything so soon.
-    for (auto after = std::chrono::seconds(1); !record.score && after.count() < 5; after *= 2) {
+    for (auto after = std::chrono::seconds(1); !record.score && after.count() < 10; after *= 2) {
       asio::steady_timer start(loop_);
       asio::steady_timer end(loop_);
       record = ended(evaluations_.evaluate_current_agent(*net::Snapshot::seal(bytes_)), [&] {

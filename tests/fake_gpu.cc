@@ -44,7 +44,7 @@ os::GpuSources FakeGpu::sources(const std::string& behaviour) const {
 void FakeGpu::match(const std::string& text) const { std::ofstream(directory_ / "match") << text; }
 
 bool ends(pid_t pid) {
-  const MonotonicTime deadline = MonotonicClock::now() + 10s;
+  const MonotonicTime deadline = MonotonicClock::now() + 30s;
   while (MonotonicClock::now() < deadline) {
     const auto text = os::read_proc(fmt::format("/proc/{}/stat", pid));
     const auto stat = text ? os::parse_stat(*text, 100) : std::nullopt;

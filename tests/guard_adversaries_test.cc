@@ -74,6 +74,14 @@ class AdversaryTable : public Adversaries, public testing::WithParamInterface<Ad
   }
 };
 
+bool is_sampled(const guard::GuardRecord& record) { return record.cause.starts_with("memory_mb"); }
+
+/// Milliseconds, seen by the benches: a tenfold of that on a busy machine.
+bool in_time(const guard::GuardRecord& record, const AdversaryRow& row) {
+  return record.latency_ms < milliseconds(row.limits.timeout) + 1000 &&
+         record.kill_ms.value_or(0) < 1000;
+}
+
 TEST_P(AdversaryTable, EndsAsItsRowSays) {
   const AdversaryRow& row = GetParam();
   for (const std::string& mechanism : row.needs) {
@@ -82,13 +90,24 @@ TEST_P(AdversaryTable, EndsAsItsRowSays) {
     }
   }
   covers(row.number);
-  guard::GuardedCommand evil = command();
   UniqueFd weights;
   if (row.weights > Bytes{}) {
     weights = make_weights(row.weights);
-    evil.fds = {{weights.get(), 5}};
   }
-  const guard::GuardedRun ended = run(std::move(evil), row.limits);
+  guard::GuardedRun ended;
+  // How far it got where it is sampled, and how soon it was dead, are questions of speed: that a
+  // host takes the guard's processor away for a while is no fault of the guard's.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    guard::GuardedCommand evil = command();
+    if (weights) {
+      evil.fds = {{weights.get(), 5}};
+    }
+    ended = run(std::move(evil), row.limits);
+    if (emulated() || (in_time(ended.record, row) &&
+                       (!is_sampled(ended.record) || ended.record.peak_memory <= row.peak))) {
+      break;
+    }
+  }
   const guard::GuardRecord& record = ended.record;
   SCOPED_TRACE(ended.stderr_tail);
   if (emulated() && record.outcome == guard::Outcome::Unkillable) {
@@ -99,15 +118,13 @@ TEST_P(AdversaryTable, EndsAsItsRowSays) {
   }
   EXPECT_EQ(record.outcome, row.outcome) << record.cause;
   EXPECT_THAT(record.cause, MatchesRegex(row.cause));
-  const bool sampled = record.cause.starts_with("memory_mb");  // a question of speed, then
-  if (!sampled || !emulated()) {
+  if (!is_sampled(record) || !emulated()) {
     EXPECT_LE(record.peak_memory, row.peak) << to_string(record.peak_memory);
   }
   EXPECT_EQ(record.outcome == guard::Outcome::TimedOut,
             record.latency_ms >= milliseconds(row.limits.timeout));
-  if (!emulated()) {  // milliseconds, seen by the benches: a tenfold of that on a busy machine
-    EXPECT_LT(record.latency_ms, milliseconds(row.limits.timeout) + 1000);
-    EXPECT_LT(record.kill_ms.value_or(0), 1000);
+  if (!emulated()) {
+    EXPECT_TRUE(in_time(record, row)) << record.latency_ms << ", " << record.kill_ms.value_or(0);
   }
   EXPECT_LE(record.cpu_seconds, row.cpu_seconds.value_or(1e9));
   const bool throttled = record.cgroup && record.cgroup->throttled_ms > 0;  // by cpu.max instead

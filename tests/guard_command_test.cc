@@ -64,7 +64,7 @@ class GuardCommand : public testing::Test {
   Answer shell(const std::string& script) { return run({"--", "/bin/sh", "-c", script}); }
 
   void await_output(const std::string& expected) {
-    const MonotonicTime deadline = MonotonicClock::now() + 10s;
+    const MonotonicTime deadline = MonotonicClock::now() + 30s;
     while (read_file(runs_.directory() / "out").value_or("") != expected &&
            MonotonicClock::now() < deadline) {
       std::this_thread::sleep_for(5ms);
@@ -74,7 +74,7 @@ class GuardCommand : public testing::Test {
   /// From then on a signal does not end the guard itself.
   static void await_blocked_signals(pid_t pid) {
     const std::string status = "/proc/" + std::to_string(pid) + "/status";
-    const MonotonicTime deadline = MonotonicClock::now() + 10s;
+    const MonotonicTime deadline = MonotonicClock::now() + 30s;
     while (read_file(status).value_or("").find("SigBlk:\t0000000000000000") != std::string::npos &&
            MonotonicClock::now() < deadline) {
       std::this_thread::sleep_for(5ms);

@@ -121,12 +121,12 @@ TEST_F(HostOfARun, OnlyWithoutAFreezerARunIsToldThatItGoesOn) {
     GTEST_SKIP() << "cpu.max holds the limit here";
   }
   const guard::GuardedRun run =
-      runs_.run(runs_.adversary("notice_stops", {"2"}), {.timeout = 30s, .cpu_percent = 20});
+      runs_.run(runs_.adversary("notice_stops", {"6"}), {.timeout = 30s, .cpu_percent = 20});
   const std::string tier = fmt::format("{}", fmt::join(run.record.tier.enforced, "; "));
   fmt::print("{}; {:.2f} CPU s of {:.0f} ms, stood still for {:.0f}\n", tier,
              run.record.cpu_seconds, run.record.latency_ms, run.record.paused_ms);
   EXPECT_GT(run.record.paused_ms, 1000);
-  EXPECT_LT(run.record.cpu_seconds, 1);
+  EXPECT_LT(run.record.cpu_seconds, 3);
   ASSERT_TRUE(run.record.exit.code) << run.record.cause;
   if (place) {
     EXPECT_NE(tier.find("cgroup.freeze"), std::string::npos) << tier;

@@ -103,7 +103,7 @@ TEST_F(GuardAtATerminal, CtrlZStopsTheJobAndFgContinuesIt) {
 
 TEST_F(GuardAtATerminal, TheTimeOfAStoppedJobRunsOn) {
   PseudoTerminal shell = interactive_shell();
-  shell.type("$G --timeout 3s -- sh -c 'echo rea''dy; exec sleep 1000'\n");
+  shell.type("$G --timeout 10s -- sh -c 'echo rea''dy; exec sleep 1000'\n");
   ASSERT_TRUE(shell.shows("ready")) << shell.screen();
   shell.type(kCtrlZ);
   ASSERT_TRUE(shell.shows("Stopped")) << shell.screen();
@@ -170,7 +170,7 @@ TEST_F(GuardAtATerminal, ACommandThatStopsItsGroupStopsNeitherGuardNorScript) {
 
 TEST_F(GuardAtATerminal, AScriptHasItsTerminalBackWhenTheCommandIsKilled) {
   PseudoTerminal terminal = script(
-      "$G --timeout 2s -- sh -c 'read x; echo command:$x; exec sleep 1000'; "
+      "$G --timeout 10s -- sh -c 'read x; echo command:$x; exec sleep 1000'; "
       "read y; echo script:$y");
   terminal.type("one\n");
   ASSERT_TRUE(terminal.shows("command:one")) << terminal.screen();
@@ -181,9 +181,10 @@ TEST_F(GuardAtATerminal, AScriptHasItsTerminalBackWhenTheCommandIsKilled) {
 }
 
 TEST_F(GuardAtATerminal, ModesOfAKilledCommandAreUndone) {
-  PseudoTerminal terminal = guard(
-      {"--timeout", "1s", "--", "/bin/sh", "-c", "stty raw -echo; echo set; exec sleep 1000"});
+  PseudoTerminal terminal = guard({"--timeout", "10s", "--", "/bin/sh", "-c",
+                                   "read x; stty raw -echo; echo set; exec sleep 1000"});
   const tcflag_t before = terminal.modes().c_lflag;
+  terminal.type("go\n");
   ASSERT_TRUE(terminal.shows("set")) << terminal.screen();
   EXPECT_NE(terminal.modes().c_lflag, before);
   EXPECT_EQ(terminal.wait(), 124);
@@ -205,8 +206,9 @@ TEST_F(GuardAtATerminal, WhoeverKillsTheFrontEndsTheTree) {
 }
 
 TEST_F(GuardAtATerminal, AKilledGuardIs125AndLeavesTheTerminalInOrder) {
-  PseudoTerminal terminal = guarded_script("stty raw -echo; echo ready; exec sleep 1000");
+  PseudoTerminal terminal = guarded_script("read x; stty raw -echo; echo ready; exec sleep 1000");
   const tcflag_t before = terminal.modes().c_lflag;
+  terminal.type("go\n");
   ASSERT_TRUE(terminal.shows("ready")) << terminal.screen();
   const std::vector<pid_t> behind = children(terminal.pid());
   ASSERT_EQ(behind.size(), 1U);
@@ -219,7 +221,7 @@ TEST_F(GuardAtATerminal, AKilledGuardIs125AndLeavesTheTerminalInOrder) {
 
 TEST_F(GuardAtATerminal, AGuardThatSomebodyStopsGoesOn) {
   PseudoTerminal terminal =
-      guard({"--timeout", "1s", "--", "/bin/sh", "-c", "echo ready; exec sleep 1000"});
+      guard({"--timeout", "5s", "--", "/bin/sh", "-c", "echo ready; exec sleep 1000"});
   ASSERT_TRUE(terminal.shows("ready")) << terminal.screen();
   for (const pid_t pid : children(terminal.pid())) {
     kill(pid, SIGSTOP);

@@ -103,7 +103,7 @@ class GuardTraining : public testing::Test {
   Program guard_behind_it(const std::string& training) {
     const std::vector<int> guards = processes_with((directory_.path() / "record").string());
     Program second = guard(training, {"--impact", "100%", "--", "touch", touched()}, "second");
-    EXPECT_TRUE(second.wait_for_err("one at a time", 10s)) << second.err();
+    EXPECT_TRUE(second.wait_for_err("one at a time", 60s)) << second.err();
     EXPECT_TRUE(std::ranges::any_of(guards, [&second](int pid) {
       return second.err().find("waiting: another guard (process " + std::to_string(pid) + ")") !=
              std::string::npos;
@@ -167,7 +167,7 @@ TEST_F(GuardTraining, TheCommandEndsWithItsTraining) {
   Program guarded = guard(progress(), {"--impact", "100%", "--", "sleep", a_minute()});
   ASSERT_TRUE(wait_until([] { return !sleepers().empty(); }, 20s));
   training_->signal(SIGKILL);
-  const auto status = guarded.wait(5s);
+  const auto status = guarded.wait(60s);
   ASSERT_TRUE(status);
   EXPECT_EQ(status->code, 125);
   EXPECT_THAT(guarded.err(), HasSubstr("has ended"));
@@ -185,17 +185,17 @@ TEST_F(GuardTraining, AStoppedTrainingStopsTheCommandAtOnceAndEndsItInTheEnd) {
            read_file("/proc/" + std::to_string(pids.front()) + "/stat").value_or("").find(") T ") !=
                std::string::npos;
   };
-  EXPECT_TRUE(wait_until(stopped, 10s));
+  EXPECT_TRUE(wait_until(stopped, 60s));
   training_->signal(SIGKILL);  // whoever has not learned a whole cycle waits a
                                // minute for silence
-  const auto status = guarded.wait(10s);
+  const auto status = guarded.wait(60s);
   ASSERT_TRUE(status);
   EXPECT_EQ(record()["outcome"], "TrainerLost");
 }
 
 TEST_F(GuardTraining, AProcessIdAloneTellsThatTheTrainingLivesAndNothingElse) {
   Program guarded = guard(std::to_string(training_->pid()), {"--", "true"});
-  const auto status = guarded.wait(10s);
+  const auto status = guarded.wait(60s);
   ASSERT_TRUE(status);
   EXPECT_EQ(status->code, 0) << guarded.err();
   EXPECT_EQ(record()["training_impact"]["verdict"], "NotMeasured");
@@ -222,13 +222,13 @@ TEST_F(GuardTraining, OneGuardAtATimeMayCostATrainingSomething) {
     EXPECT_FALSE(second.wait(3s)) << second.err();  // a budget of 100 % begins within a second
     EXPECT_FALSE(std::filesystem::exists(touched()));
     first.signal(SIGKILL);  // whatever ends it, the turn goes on
-    ASSERT_TRUE(first.wait(5s));
+    ASSERT_TRUE(first.wait(60s));
     const auto status = second.wait(30s);
     ASSERT_TRUE(status);
     EXPECT_EQ(status->code, 0) << second.err();
     EXPECT_TRUE(std::filesystem::remove(touched()));
     EXPECT_GT(record("second")["queue_ms"].get<double>(), 3000);
-    EXPECT_TRUE(wait_until([] { return sleepers().empty(); }, 5s));
+    EXPECT_TRUE(wait_until([] { return sleepers().empty(); }, 60s));
   }
 }
 
@@ -236,7 +236,7 @@ TEST_F(GuardTraining, ASignalTakesAWaitingGuardOutOfTheQueue) {
   const Program first = guard_for_a_minute();
   Program second = guard_behind_it(progress());
   second.signal(SIGTERM);
-  const auto status = second.wait(5s);
+  const auto status = second.wait(60s);
   ASSERT_TRUE(status);
   EXPECT_EQ(status->code, 128 + SIGTERM) << second.err();
   EXPECT_EQ(record("second")["outcome"], "Cancelled");
@@ -247,7 +247,7 @@ TEST_F(GuardTraining, AWaitingGuardEndsWithTheTraining) {
   const Program first = guard_for_a_minute();
   Program second = guard_behind_it(training_pid());
   training_->signal(SIGKILL);
-  const auto status = second.wait(5s);
+  const auto status = second.wait(60s);
   ASSERT_TRUE(status);
   EXPECT_EQ(status->code, 125) << second.err();
   EXPECT_EQ(record("second")["outcome"], "TrainerLost");
@@ -257,7 +257,7 @@ TEST_F(GuardTraining, AWaitingGuardEndsWithTheTraining) {
 TEST_F(GuardTraining, WhoeverOnlyWatchesTheTrainingsLifeWaitsForNobody) {
   const Program first = guard_for_a_minute();
   Program second = guard(training_pid(), {"--", "true"}, "second");
-  const auto status = second.wait(10s);
+  const auto status = second.wait(60s);
   ASSERT_TRUE(status);
   EXPECT_EQ(status->code, 0) << second.err();
 }
@@ -266,7 +266,7 @@ TEST_F(GuardTraining, BesideALearnerThatKeiseiTrainEvaluatesItIsRejected) {
   const Result<UniqueFd> mark = guard::mark_supervised(training_->pid());
   ASSERT_TRUE(mark) << mark.error().message;
   Program guarded = guard(progress(), {"--impact", "100%", "--", "touch", touched()});
-  const auto status = guarded.wait(10s);
+  const auto status = guarded.wait(60s);
   ASSERT_TRUE(status);
   EXPECT_EQ(status->code, 125);
   EXPECT_EQ(record()["outcome"], "Rejected");
@@ -335,10 +335,10 @@ TEST_F(GuardTrainingInAContainer, NobodyElseIsTakenForTheTrainerAndTheImpactIsUn
 TEST_F(GuardTrainingInAContainer, OneGuardAtATimeMayCostItSomething) {
   Program first = guard_for_a_minute();
   Program second = guard(progress(), {"--impact", "100%", "--", "touch", touched()}, "second");
-  EXPECT_TRUE(second.wait_for_err("waiting: another guard", 10s)) << second.err();
+  EXPECT_TRUE(second.wait_for_err("waiting: another guard", 60s)) << second.err();
   EXPECT_FALSE(second.wait(3s)) << second.err();
   first.signal(SIGKILL);
-  ASSERT_TRUE(first.wait(5s));
+  ASSERT_TRUE(first.wait(60s));
   const auto status = second.wait(30s);
   ASSERT_TRUE(status);
   EXPECT_EQ(status->code, 0) << second.err();
@@ -347,9 +347,9 @@ TEST_F(GuardTrainingInAContainer, OneGuardAtATimeMayCostItSomething) {
 TEST_F(GuardTrainingInAContainer, TheCommandEndsWhenItsProgressCannotBeReadAnyMore) {
   Program guarded = guard_for_a_minute();
   training_->signal(SIGKILL);  // or it would die of its own mapping
-  ASSERT_TRUE(wait_until([this] { return processes_with(trainer()).empty(); }, 5s));
+  ASSERT_TRUE(wait_until([this] { return processes_with(trainer()).empty(); }, 60s));
   ASSERT_EQ(truncate(progress().c_str(), 0), 0);
-  const auto status = guarded.wait(5s);
+  const auto status = guarded.wait(60s);
   ASSERT_TRUE(status);
   EXPECT_EQ(record()["outcome"], "TrainerLost") << record();
 }
@@ -362,7 +362,7 @@ TEST_F(GuardTraining, OfAFileThatNobodyWritesAnyMoreItIsMisuse) {
   ASSERT_EQ(pwrite(file.get(), &long_ago, sizeof long_ago, 80),
             8);  // keisei_progress::time_ns
   Program guarded = guard(left, {"--impact", "50%", "--", "touch", touched()});
-  const auto status = guarded.wait(10s);
+  const auto status = guarded.wait(60s);
   ASSERT_TRUE(status);
   EXPECT_EQ(status->code, 125);
   EXPECT_THAT(guarded.err(), HasSubstr("no progress in the last"));
@@ -372,7 +372,7 @@ TEST_F(GuardTraining, OfAFileThatNobodyWritesAnyMoreItIsMisuse) {
 TEST_F(GuardTraining, AProgressFileThatIsCutShortBreaksNothing) {
   Program guarded =
       guard(progress(), {"--impact", "50%", "--timeout", "30s", "--", "sleep", "0.3"});
-  ASSERT_TRUE(wait_until([this] { return is_open_in_a_guard(progress()); }, 10s));
+  ASSERT_TRUE(wait_until([this] { return is_open_in_a_guard(progress()); }, 60s));
   training_->signal(SIGSTOP);  // or it would die of its own mapping
   ASSERT_EQ(truncate(progress().c_str(), 0), 0);
   const auto status = guarded.wait(90s);

@@ -91,7 +91,7 @@ guard::GuardedRun GuardedRuns::run(guard::GuardedCommand command,
 std::vector<pid_t> GuardedRuns::survivors() const { return os::find_marked_processes(cookie_); }
 
 bool GuardedRuns::gone_soon() const {
-  const MonotonicTime deadline = MonotonicClock::now() + std::chrono::seconds(5);
+  const MonotonicTime deadline = MonotonicClock::now() + std::chrono::seconds(30);
   while (!survivors().empty()) {
     if (MonotonicClock::now() > deadline) {
       return false;

@@ -32,7 +32,7 @@ class GuardedRuns {
 
   /// Living processes that carry the cookie.
   [[nodiscard]] std::vector<pid_t> survivors() const;
-  /// Whether all of them are gone within five seconds; for ends that nobody can wait for.
+  /// Whether all of them are gone within half a minute; for ends that nobody can wait for.
   [[nodiscard]] bool gone_soon() const;
   /// What carries its name, or lies in its directory beside the slots and made-*: files, System V
   /// objects.

@@ -2,6 +2,7 @@
 // of 1 and 2), down the production road beside a training that uses every core. A quarter of it may
 // be lost here, so that seconds show what takes minutes at 5 %.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -36,16 +37,16 @@ double steps_in(telemetry::StepClockReader& clock, std::chrono::nanoseconds leng
   return static_cast<double>(clock.read().value().ticks - before);
 }
 
-/// One evaluation after the other beside a training, until the time is up.
-class BesideTraining : public testing::Test {
- protected:
-  struct Row {
-    std::string adversary;
-    std::vector<std::string> arguments = {};
-    guard::Profile profile = guard::Profile::Worker;
-    guard::Enforcement enforcement = guard::Enforcement::Enabled;
-  };
+struct Row {
+  std::string adversary;
+  std::vector<std::string> arguments = {};
+  guard::Profile profile = guard::Profile::Worker;
+  guard::Enforcement enforcement = guard::Enforcement::Enabled;
+};
 
+/// One evaluation after the other beside a training, until the time is up.
+class BesideTraining {
+ public:
   void ask_for(const Row& row, std::chrono::nanoseconds length, const os::GpuSources& gpu = {}) {
     telemetry::StepClockReader seen = trainer_.reader();
     const double before = steps_in(seen, 1s);
@@ -76,18 +77,15 @@ class BesideTraining : public testing::Test {
     estimate_ = governor_.controller().impact().estimate();
   }
 
-  [[nodiscard]] int count(std::string_view setting) const {
-    return static_cast<int>(std::ranges::count(frames_, setting, &FrameRecord::setting));
+  [[nodiscard]] std::string text() const {
+    return to_text(guard::ImpactCertificate{.limit = kLimit, .impact = estimate_});
   }
-
-  void expect_within() {
-    const std::string text =
-        to_text(guard::ImpactCertificate{.limit = kLimit, .impact = estimate_});
-    EXPECT_EQ(estimate_.verdict, guard::ImpactVerdict::Within) << text;
+  [[nodiscard]] bool is_within() const {
     // Half of it is lost to whoever is not held; hosts swing by a sixth.
-    EXPECT_LT(outside_loss_, 0.4) << "as the training's own steps show it\n" << text;
-    EXPECT_GT(estimate_.running_s, 0.3) << text;
-    EXPECT_GT(count(guard::setting::kOff), 0) << text;
+    return estimate_.verdict == guard::ImpactVerdict::Within && outside_loss_ < 0.4 &&
+           estimate_.running_s > 0.3 && count(guard::setting::kOff) > 0;
+  }
+  void expect_that_records_tell() const {
     EXPECT_THAT(runs_.survivors(), testing::IsEmpty());
     ASSERT_FALSE(records_.empty());
     for (const guard::GuardRecord& record : records_) {
@@ -101,15 +99,18 @@ class BesideTraining : public testing::Test {
     }
   }
 
-  GuardedRuns runs_;
-  BusyTrainer trainer_{static_cast<int>(std::thread::hardware_concurrency())};
-  std::vector<FrameRecord> frames_;
-  std::function<void(const FrameRecord&)> told_ = [](const FrameRecord&) {};
-  std::vector<guard::GuardRecord> records_;
-  guard::ImpactEstimate estimate_;
-  double outside_loss_ = 1;  // of the rate in the slower of the seconds before and after
+  /// Told at each frame.
+  void tell(std::function<void(const FrameRecord&)> told) { told_ = std::move(told); }
+  [[nodiscard]] double outside_loss() const { return outside_loss_; }
+  [[nodiscard]] const guard::ImpactEstimate& estimate() const { return estimate_; }
+  [[nodiscard]] const std::vector<guard::GuardRecord>& records() const { return records_; }
+  [[nodiscard]] std::vector<pid_t> survivors() const { return runs_.survivors(); }
 
  private:
+  [[nodiscard]] int count(std::string_view setting) const {
+    return static_cast<int>(std::ranges::count(frames_, setting, &FrameRecord::setting));
+  }
+
   asio::awaitable<void> ask(guard::EvaluationPerformanceManager& manager, Row row) {
     while (!over_) {
       guard::GuardedCommand command = runs_.adversary(row.adversary, row.arguments);
@@ -120,6 +121,13 @@ class BesideTraining : public testing::Test {
     }
   }
 
+  GuardedRuns runs_;
+  BusyTrainer trainer_{static_cast<int>(std::thread::hardware_concurrency())};
+  std::vector<FrameRecord> frames_;
+  std::function<void(const FrameRecord&)> told_ = [](const FrameRecord&) {};
+  std::vector<guard::GuardRecord> records_;
+  guard::ImpactEstimate estimate_;
+  double outside_loss_ = 1;  // of the rate in the slower of the seconds before and after
   asio::io_context loop_{1};
   guard::TrainingGovernor governor_{
       loop_.get_executor(), {.limit = kLimit, .seed = 11, .on_frame = [this](FrameRecord frame) {
@@ -130,16 +138,31 @@ class BesideTraining : public testing::Test {
   bool over_ = false;
 };
 
-TEST_F(BesideTraining, TwoSpinningThreadsStayWithinTheLimit) {
-  RecordProperty("row", 1);
-  ask_for({.adversary = "spin", .arguments = {"2"}}, 7s);
-  expect_within();
+/// A host that takes its processors away for most of a second, or swings, may spoil one attempt;
+/// who is not held spoils all.
+void expect_within(const Row& row) {
+  constexpr int kAttempts = 3;
+  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+    BesideTraining beside;
+    beside.ask_for(row, 7s);
+    beside.expect_that_records_tell();
+    if (beside.is_within()) {
+      return;
+    }
+    fmt::print("attempt {}: lost {:.1f} %, as the training's own steps show it\n{}\n", attempt,
+               100 * beside.outside_loss(), beside.text());
+  }
+  ADD_FAILURE() << "in none of its attempts it was held";
 }
 
-TEST_F(BesideTraining, WhoLeavesItsSessionStaysWithinTheLimit) {
+TEST(BesideATraining, TwoSpinningThreadsStayWithinTheLimit) {
+  RecordProperty("row", 1);
+  expect_within({.adversary = "spin", .arguments = {"2"}});
+}
+
+TEST(BesideATraining, WhoLeavesItsSessionStaysWithinTheLimit) {
   RecordProperty("row", 2);
-  ask_for({.adversary = "own_session", .profile = guard::Profile::Command}, 7s);
-  expect_within();
+  expect_within({.adversary = "own_session", .profile = guard::Profile::Command});
 }
 
 /// A tree as the governor sees it, which no signal reaches: so deaf no real process can be here.
@@ -181,28 +204,26 @@ TEST(StoppedTrees, WhoGoesOnAllTheSameIsEndedAndNobodyElse) {
   EXPECT_FALSE(calm.ended());
 }
 
-TEST_F(BesideTraining, WhoWakesItselfUpStaysWithinTheLimit) {
+TEST(BesideATraining, WhoWakesItselfUpStaysWithinTheLimit) {
   RecordProperty("row", 16);
-  ask_for({.adversary = "wake_up"}, 7s);
-  expect_within();
+  expect_within({.adversary = "wake_up"});
 }
 
-TEST_F(BesideTraining, WhoBehavesWhileItSeemsMeasuredStaysWithinTheLimit) {
+TEST(BesideATraining, WhoBehavesWhileItSeemsMeasuredStaysWithinTheLimit) {
   RecordProperty("row", 17);
-  ask_for({.adversary = "goodhart"}, 7s);
-  expect_within();
+  expect_within({.adversary = "goodhart"});
 }
 
-TEST_F(BesideTraining, WhoStreamsThroughMemoryStaysWithinTheLimit) {
+TEST(BesideATraining, WhoStreamsThroughMemoryStaysWithinTheLimit) {
   RecordProperty("row", 18);
-  ask_for({.adversary = "stream"}, 7s);
-  expect_within();
+  expect_within({.adversary = "stream"});
 }
 
 /// A training that reports its progress is slower beside a known load, and that shows.
-TEST_F(BesideTraining, TheLoadOfThePositiveControlShowsInTheProgress) {
+TEST(BesideATraining, TheLoadOfThePositiveControlShowsInTheProgress) {
   RecordProperty("row", 30);
-  telemetry::StepClockReader clock = trainer_.reader();
+  BusyTrainer trainer(static_cast<int>(std::thread::hardware_concurrency()));
+  telemetry::StepClockReader clock = trainer.reader();
   guard::CalibratedLoad load;
   double alone = 0;
   double beside = 0;
@@ -218,11 +239,11 @@ TEST_F(BesideTraining, TheLoadOfThePositiveControlShowsInTheProgress) {
 }
 
 /// A driver that keeps the probe busy costs the training its time as an evaluation does.
-TEST_F(BesideTraining, WhatTheProbeOfGpusUsesIsCharged) {
+TEST(BesideATraining, WhatTheProbeOfGpusUsesIsCharged) {
   const FakeGpu gpu;
-  ask_for({.adversary = "spin"}, 6s, gpu.sources("spin_init"));
-  EXPECT_GT(estimate_.watching_s, 0.5)
-      << to_text(guard::ImpactCertificate{.limit = kLimit, .impact = estimate_});
+  BesideTraining beside;
+  beside.ask_for({.adversary = "spin"}, 8s, gpu.sources("spin_init"));
+  EXPECT_GT(beside.estimate().watching_s, 0.5) << beside.text();
 }
 
 /// Ticks without doing anything, and from some time on writes snapshots for evaluations only.
@@ -253,37 +274,38 @@ class SnapshotWriter {
   std::jthread ticking_;  // last: it uses the others
 };
 
-TEST_F(BesideTraining, AnEvaluationWhoseSnapshotsCostMoreThanTheLimitIsEndedAsImpactExceeded) {
+TEST(BesideATraining, AnEvaluationWhoseSnapshotsCostMoreThanTheLimitIsEndedAsImpactExceeded) {
   SnapshotWriter training;
-  told_ = [&training](const FrameRecord& frame) {
+  BesideTraining beside;
+  beside.tell([&training](const FrameRecord& frame) {
     if (frame.setting == guard::setting::kOn && frame.running) {
       training.write_snapshots();
     }
-  };
-  ask_beside(training.reader(), {.adversary = "spin"}, 8s);
+  });
+  beside.ask_beside(training.reader(), {.adversary = "spin"}, 15s);
   const auto ended =
-      std::ranges::find(records_, Outcome::ImpactExceeded, &guard::GuardRecord::outcome);
-  ASSERT_NE(ended, records_.end())
-      << to_text(guard::ImpactCertificate{.limit = kLimit, .impact = estimate_});
+      std::ranges::find(beside.records(), Outcome::ImpactExceeded, &guard::GuardRecord::outcome);
+  ASSERT_NE(ended, beside.records().end()) << beside.text();
   EXPECT_THAT(ended->cause, testing::HasSubstr("of the training was lost"));
   EXPECT_EQ(ended->sla.training_impact_percent.verdict, guard::Verdict::Violated);
-  EXPECT_EQ(estimate_.verdict, guard::ImpactVerdict::Exceeded);
-  EXPECT_THAT(runs_.survivors(), testing::IsEmpty());
+  EXPECT_EQ(beside.estimate().verdict, guard::ImpactVerdict::Exceeded);
+  EXPECT_THAT(beside.survivors(), testing::IsEmpty());
 }
 
 /// More is owed for snapshots than a thousandth of ten minutes.
-TEST_F(BesideTraining, WhatTenMinutesCannotEarnIsRejectedAtOnce) {
+TEST(BesideATraining, WhatTenMinutesCannotEarnIsRejectedAtOnce) {
   SnapshotWriter training;
+  const GuardedRuns runs;
   training.write_snapshots();
   asio::io_context loop(1);
   guard::TrainingGovernor governor(loop.get_executor(), {.limit = 0.001, .seed = 11});
-  guard::EvaluationPerformanceManager manager(loop.get_executor(), {}, {}, runs_.slots(),
+  guard::EvaluationPerformanceManager manager(loop.get_executor(), {}, {}, runs.slots(),
                                               {.pressure = {}, .gpu = {}, .training = &governor});
   governor.watch(training.reader());
   loop.run_for(3s);
   guard::RunControl control;
   guard::GuardRecord record;
-  asio::co_spawn(loop, manager.run_evaluation_with_safeguards(runs_.adversary("spin"), control),
+  asio::co_spawn(loop, manager.run_evaluation_with_safeguards(runs.adversary("spin"), control),
                  [&](const std::exception_ptr& thrown, const guard::GuardedRun& run) {
                    EXPECT_FALSE(thrown);
                    record = run.record;
@@ -299,12 +321,13 @@ TEST_F(BesideTraining, WhatTenMinutesCannotEarnIsRejectedAtOnce) {
   EXPECT_TRUE(record.impact);
 }
 
-TEST_F(BesideTraining, ARunWithoutEnforcementIsChargedAndProvesNothing) {
-  ask_for({.adversary = "spin", .arguments = {"2"}, .enforcement = guard::Enforcement::Disabled},
-          2s);
-  EXPECT_NE(estimate_.verdict, guard::ImpactVerdict::Within);
-  EXPECT_GT(estimate_.running_s, 1);
-  EXPECT_GT(estimate_.discarded.at("an evaluation ran without enforcement"), 0);
+TEST(BesideATraining, ARunWithoutEnforcementIsChargedAndProvesNothing) {
+  BesideTraining beside;
+  beside.ask_for(
+      {.adversary = "spin", .arguments = {"2"}, .enforcement = guard::Enforcement::Disabled}, 2s);
+  EXPECT_NE(beside.estimate().verdict, guard::ImpactVerdict::Within);
+  EXPECT_GT(beside.estimate().running_s, 1);
+  EXPECT_GT(beside.estimate().discarded.at("an evaluation ran without enforcement"), 0);
 }
 
 }  // namespace

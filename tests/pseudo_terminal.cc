@@ -17,7 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 20s;
+constexpr auto kPatience = 60s;
 
 std::vector<char*> pointers(std::vector<std::string>& strings) {
   std::vector<char*> result;

@@ -2,11 +2,13 @@
 """Holds what Keisei tells of a GPU, and does beside one, against nvidia-smi and a stopwatch.
 
     bench/gpu/check.py BUILD-BIN readings    about 90 s: readings, memory, ends, the probe's cost
+    bench/gpu/check.py BUILD-BIN samples     about 40 s: what NVML itself tells, call by call
     bench/gpu/check.py BUILD-BIN impact      about 6 minutes: a training on the GPU
 
 Needs an NVIDIA GPU that nothing else uses, nvidia-smi, and a python3 with PyTorch. Prints a log.
 """
 
+import ctypes
 import json
 import os
 import pathlib
@@ -136,6 +138,57 @@ def readings(keisei):
     other.wait()
 
 
+class NvmlSample(ctypes.Structure):
+    _fields_ = [("pid", ctypes.c_uint), ("time", ctypes.c_ulonglong), ("sm", ctypes.c_uint),
+                ("memory", ctypes.c_uint), ("encoder", ctypes.c_uint), ("decoder", ctypes.c_uint)]
+
+
+class Nvml:
+    """nvmlDeviceGetProcessUtilization of the first device, as keisei-gpu-probe asks it."""
+
+    def __init__(self):
+        self._library = ctypes.CDLL("libnvidia-ml.so.1")
+        self._device = ctypes.c_void_p()
+        if (self._library.nvmlInit_v2()
+                or self._library.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(self._device))):
+            sys.exit("NVML does not start")
+
+    def samples(self, since):
+        """Since then (microseconds of the clock; 0: of all that the driver keeps)."""
+        count = ctypes.c_uint(4096)
+        entries = (NvmlSample * count.value)()
+        status = self._library.nvmlDeviceGetProcessUtilization(
+            self._device, entries, ctypes.byref(count), ctypes.c_ulonglong(since))
+        return status, list(entries[:count.value]) if status == 0 else []
+
+
+def samples(_):
+    """Asked since the newest sample, since a second ago, and for all; times in ms before the call,
+    the parts of the time that the load worked by its own clock."""
+    nvml = Nvml()
+    for duty in (0.5, 0.1, 1.0):
+        print(f"\n## samples beside a load at work for {duty} of each 0.1 s: per call the process's "
+              "sm % (its sample's age), since newest | since a second ago | of all")
+        process = subprocess.Popen(load(6, duty=duty), stdout=subprocess.PIPE, text=True)
+        newest, begin = 0, time.monotonic()
+        while process.poll() is None:
+            now = int(time.time() * 1e6)
+            told = []
+            gap = (now - newest) / 1e3 if newest else 0
+            for asked, since in enumerate((newest, now - 1_000_000, 0)):
+                status, found = nvml.samples(since)
+                own = [one for one in found if one.pid == process.pid]
+                told.append(f"{status}: " + (" ".join(
+                    f"{one.sm} ({(now - one.time) / 1e3:.0f})" for one in own) or "-"))
+                if asked == 0:
+                    newest = max([newest] + [one.time for one in found])
+            print(f"{time.monotonic() - begin:6.2f} s, newest {gap:.0f} ms ago: "
+                  + " | ".join(told))
+            sys.stdout.flush()
+            time.sleep(0.5)
+        print("load: " + process.stdout.read().strip().replace("\n", " | "))
+
+
 def limits(keisei):
     free = smi("memory.used")
     done, record, wall = keisei.guard(load(60, ahead=1000, size=8192, hold=20), "--memory", "16GB",
@@ -256,8 +309,8 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     keisei = Keisei(sys.argv[1])
-    parts = {"host": [host], "readings": [host, readings, limits, cost], "verify": [verify],
-             "impact": [impact]}
+    parts = {"host": [host], "readings": [host, readings, limits, cost], "samples": [host, samples],
+             "verify": [verify], "impact": [impact]}
     for name in sys.argv[2:]:
         for part in parts[name]:
             part(keisei)
