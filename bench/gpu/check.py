@@ -143,8 +143,14 @@ class NvmlSample(ctypes.Structure):
                 ("memory", ctypes.c_uint), ("encoder", ctypes.c_uint), ("decoder", ctypes.c_uint)]
 
 
+class NvmlValue(ctypes.Structure):
+    _fields_ = [("time", ctypes.c_ulonglong), ("value", ctypes.c_uint), ("_", ctypes.c_uint)]
+
+
 class Nvml:
-    """nvmlDeviceGetProcessUtilization of the first device, as keisei-gpu-probe asks it."""
+    """The first device: what each process uses, as keisei-gpu-probe asks, and what all do."""
+
+    _GPU_UTILIZATION = 1  # of nvmlSamplingType_t
 
     def __init__(self):
         self._library = ctypes.CDLL("libnvidia-ml.so.1")
@@ -155,16 +161,32 @@ class Nvml:
 
     def samples(self, since):
         """Since then (microseconds of the clock; 0: of all that the driver keeps)."""
-        count = ctypes.c_uint(4096)
+        count = ctypes.c_uint(0)
+        self._library.nvmlDeviceGetProcessUtilization(
+            self._device, None, ctypes.byref(count), ctypes.c_ulonglong(since))
+        count = ctypes.c_uint(count.value + 16)  # newcomers
         entries = (NvmlSample * count.value)()
         status = self._library.nvmlDeviceGetProcessUtilization(
             self._device, entries, ctypes.byref(count), ctypes.c_ulonglong(since))
         return status, list(entries[:count.value]) if status == 0 else []
 
+    def device_samples(self, since):
+        """Each of those that the driver keeps, whoever worked."""
+        if not hasattr(self._library, "nvmlDeviceGetSamples"):
+            return []
+        kind, count = ctypes.c_uint(), ctypes.c_uint(4096)
+        values = (NvmlValue * count.value)()
+        status = self._library.nvmlDeviceGetSamples(
+            self._device, self._GPU_UTILIZATION, ctypes.c_ulonglong(since), ctypes.byref(kind),
+            ctypes.byref(count), values)
+        return list(values[:count.value]) if status == 0 else []
+
 
 def samples(_):
-    """Asked since the newest sample, since a second ago, and for all; times in ms before the call,
-    the parts of the time that the load worked by its own clock."""
+    """Asked since the newest sample, since a second ago, and for all; times in ms before the call.
+    Is a process's figure the mean of those samples only in which it worked? Then it is above the
+    device's mean over the same time, and as far as single samples are shorter than the load's
+    pauses."""
     nvml = Nvml()
     for duty in (0.5, 0.1, 1.0):
         print(f"\n## samples beside a load at work for {duty} of each 0.1 s: per call the process's "
@@ -184,6 +206,10 @@ def samples(_):
                     newest = max([newest] + [one.time for one in found])
             print(f"{time.monotonic() - begin:6.2f} s, newest {gap:.0f} ms ago: "
                   + " | ".join(told))
+            device = nvml.device_samples(now - 500_000)
+            mean = sum(one.value for one in device) / len(device) if device else 0
+            print(f"         device, the last 500 ms: mean {mean:.0f} of {len(device)}: " + " ".join(
+                f"{one.value} ({(now - one.time) / 1e3:.0f})" for one in device))
             sys.stdout.flush()
             time.sleep(0.5)
         print("load: " + process.stdout.read().strip().replace("\n", " | "))

@@ -61,8 +61,11 @@ ResourceMonitor::ResourceMonitor(os::ProcessView& view, Options options)
 
 ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   CpuTimes used = cpu_times();
-  still_ = !leased_ && nothing_done(used, now);
+  still_ = nothing_done(used, now);
   if (still_) {
+    if (leased_) {  // it may be told by nobody else that it may do something
+      let_go_on(true, last_.memory, now);
+    }
     return last_;
   }
   next_full_ = now + kLongestStill;
@@ -111,13 +114,17 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   sample.cpu_seconds = metrics_.cpu_seconds;
   sample.threads = threads_;
   sample.io = metrics_.io;
+  keep(sample);
+  return sample;
+}
+
+void ResourceMonitor::keep(const ResourceSample& sample) {
   last_ = sample;
   if (sample.memory > Bytes{}) {  // a process that is just ending has none
     metrics_.peak_memory = std::max(metrics_.peak_memory.value_or(Bytes{}), sample.memory);
   }
   metrics_.max_processes = std::max(metrics_.max_processes, sample.processes);
   metrics_.samples_in_part += view_.out_of_descriptors() ? 1 : 0;
-  return sample;
 }
 
 void ResourceMonitor::note_gpu(os::GpuSampler& sampler, MonotonicTime now) {

@@ -139,6 +139,7 @@ class ResourceMonitor {
   enum class Look { WhenDue, Afresh };
   void scan_descriptors(MonotonicTime now, Look look);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
+  void keep(const ResourceSample& sample);
   void note_growth(Bytes believed, MonotonicTime now);
   /// Of many processes, and with `believed` so near to the limit that they reach it while something
   /// is read that takes long.

@@ -150,8 +150,9 @@ TEST_F(StopToCount, WhoHasDoneNothingOnItsLeaseIsLetGoOnToo) {
   (void)watching.sample(now_ + 100ms);
   ASSERT_EQ(leases_.size(), 1U);
   (void)watching.sample(now_ + 120ms);  // nobody has used a processor
+  EXPECT_TRUE(watching.still());
   EXPECT_EQ(leases_.size(), 2U);
-  EXPECT_FALSE(watching.still());
+  EXPECT_EQ(leases_.back(), 21ms);
 }
 
 TEST_F(StopToCount, WhoIsFarFromItsLimitIsReadWhileItRuns) {
