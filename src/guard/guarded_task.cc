@@ -395,9 +395,8 @@ void GuardedTask::check_end(MonotonicTime now) {
   switch (ending_->next(now)) {
     case LastResorts::Act::Wait:
       return;
-    case LastResorts::Act::KillInit:
-      jail_->kill_init();
-      cgroup_.kill();
+    case LastResorts::Act::RouseInit:
+      jail_->rouse_init();
       return;
     case LastResorts::Act::GiveUp:
       give_tree_up();

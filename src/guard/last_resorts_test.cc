@@ -18,11 +18,11 @@ TEST(LastResorts, ATreeThatNeverDiesIsGivenUpAfterFiveSeconds) {
   EXPECT_EQ(resorts.next(kSince + 5s), Act::GiveUp);
 }
 
-TEST(LastResorts, AnInitThatSweepsIsKilledItselfOnce) {
+TEST(LastResorts, AnInitThatSweepsIsRousedOnce) {
   LastResorts resorts(os::Containment::Sweep, kSince);
   EXPECT_EQ(resorts.wake(), kSince + 4s);
   EXPECT_EQ(resorts.next(kSince + 3999ms), Act::Wait);
-  EXPECT_EQ(resorts.next(kSince + 4s), Act::KillInit);
+  EXPECT_EQ(resorts.next(kSince + 4s), Act::RouseInit);
   EXPECT_EQ(resorts.next(kSince + 4500ms), Act::Wait);
   EXPECT_EQ(resorts.wake(), kSince + 5s);
   EXPECT_EQ(resorts.next(kSince + 6s), Act::GiveUp);

@@ -79,17 +79,29 @@ Process* list_processes(size_t& count) {
   return list;
 }
 
-bool mark_children(Process* list, size_t count, pid_t self) {
-  bool changed = false;
-  for (size_t i = 0; i < count; ++i) {
-    bool below = list[i].parent == self;
-    for (size_t j = 0; j < count && !below; ++j) {
-      below = list[j].below && list[j].pid == list[i].parent;
+int by_pid(const void* left, const void* right) {
+  const pid_t a = static_cast<const Process*>(left)->pid;
+  const pid_t b = static_cast<const Process*>(right)->pid;
+  return (a > b) - (a < b);
+}
+
+/// Whoever descends from `self`. Sorted, most parents come before their children, and one round
+/// finds nearly all.
+void mark_descendants(Process* list, size_t count, pid_t self) {
+  qsort(list, count, sizeof(Process), by_pid);
+  bool changed = true;
+  while (changed) {
+    changed = false;
+    for (size_t i = 0; i < count; ++i) {
+      const Process wanted = {list[i].parent, 0, false};
+      const auto* parent =
+          static_cast<const Process*>(bsearch(&wanted, list, count, sizeof(Process), by_pid));
+      if (!list[i].below && (wanted.pid == self || (parent != nullptr && parent->below))) {
+        list[i].below = true;
+        changed = true;
+      }
     }
-    changed |= below && !list[i].below;
-    list[i].below |= below;
   }
-  return changed;
 }
 
 }  // namespace
@@ -100,8 +112,7 @@ int signal_descendants(int signal) {
   if (list == nullptr) {
     return 1;  // not known to be empty
   }
-  while (mark_children(list, count, getpid())) {
-  }
+  mark_descendants(list, count, getpid());
   int found = 0;
   for (size_t i = 0; i < count; ++i) {
     if (list[i].below) {

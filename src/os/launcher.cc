@@ -272,6 +272,8 @@ void Jail::kill_tree(std::span<const pid_t> members, bool help) {
   }
 }
 
+void Jail::rouse_init() { syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGCONT, nullptr, 0); }
+
 void Jail::kill_init() { syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0); }
 
 std::optional<TreeUsage> Jail::reap() {

@@ -113,8 +113,8 @@ class Jail {
   /// No `help` at low weight: who dies there gets no processor to leave its locks with, and is held
   /// up by whoever waits for those.
   void kill_tree(std::span<const pid_t> members, bool help);
-  /// Last resort where kill_tree() did not help.
-  void kill_init();
+  /// Where kill_tree() did not help: an init that sweeps may have been stopped by whom it sweeps.
+  void rouse_init();
   [[nodiscard]] std::optional<TreeUsage> reap();
   /// Stops caring about a tree that SIGKILL does not end: whoever takes its pidfd reaps it.
   [[nodiscard]] UniqueFd abandon() {
@@ -123,6 +123,7 @@ class Jail {
   }
 
  private:
+  void kill_init();
   Jail(UniqueFd control, UniqueFd pidfd, const JailMessage& started)
       : control_(std::move(control)),
         pidfd_(std::move(pidfd)),
