@@ -217,7 +217,9 @@ class TrialInAProcess {
     std::error_code gone;
     for (const auto& entry : std::filesystem::directory_iterator("/proc", gone)) {
       const std::string line = os::read_proc((entry.path() / "cmdline").string()).value_or("");
-      if (line.find("keisei-attack\0"s + attack + "\0"s) != std::string::npos &&
+      const std::size_t begin = line.find("keisei-attack\0"s + attack + "\0"s);
+      const bool itself = begin < line.find('\0');  // in its jail's arguments it comes later
+      if (begin != std::string::npos && itself &&
           line.find("-" + std::to_string(pid_) + "\0"s) != std::string::npos) {
         found.push_back(std::stoi(entry.path().filename()));
       }
