@@ -126,7 +126,9 @@ TEST_F(HostOfARun, OnlyWithoutAFreezerARunIsToldThatItGoesOn) {
   fmt::print("{}; {:.2f} CPU s of {:.0f} ms, stood still for {:.0f}\n", tier,
              run.record.cpu_seconds, run.record.latency_ms, run.record.paused_ms);
   EXPECT_GT(run.record.paused_ms, 1000);
-  EXPECT_LT(run.record.cpu_seconds, 3);
+  if (!emulated()) {  // where a sweep for whom to stop takes long
+    EXPECT_LT(run.record.cpu_seconds, 3);
+  }
   ASSERT_TRUE(run.record.exit.code) << run.record.cause;
   if (place) {
     EXPECT_NE(tier.find("cgroup.freeze"), std::string::npos) << tier;
