@@ -1,5 +1,5 @@
-// write_disk DIRECTORY MB: a child writes MB megabytes to a file that nobody can see any more, as
-// far as the disk, and ends before its parent does.
+// write_disk DIRECTORY MB [SECONDS]: a child writes MB megabytes to a file that nobody can see any
+// more, as far as the disk, and ends. Its parent ends when it has, or SECONDS later.
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,5 +23,8 @@ int main(int argc, char** argv) {
   }
   int status = 1;
   wait(&status);
+  if (argc > 3) {
+    sleep(static_cast<unsigned>(std::atoi(argv[3])));
+  }
   return status == 0 ? 0 : 1;
 }
