@@ -36,11 +36,8 @@ constexpr int kExactShare = 4;                          // a rest is so many tim
 constexpr std::size_t kMany = 8;                        // processes
 constexpr std::chrono::nanoseconds kTurn = 3ms;         // of each task that waits for a processor
 constexpr Bytes kFar = megabytes(120);                  // below the limit: 20 ms at 6 GB/s
-constexpr Bytes kStepAtMost = megabytes(5);             // more than a tree of one size breathes
-constexpr std::chrono::nanoseconds kGrowthTime = 100ms;
-constexpr std::chrono::nanoseconds kGrowthRemembered = 250ms;
-constexpr std::chrono::nanoseconds kLateness = 1ms;  // of a sample: costs the tree nothing
-constexpr std::int64_t kNearly = 80;                 // percent of the limit
+constexpr std::chrono::nanoseconds kLateness = 1ms;     // of a sample: costs the tree nothing
+constexpr std::int64_t kNearly = 80;                    // percent of the limit
 constexpr int kNearlyLooks = 3;
 constexpr std::int64_t kHardlyShared = 98;  // percent of the cheap sum: no doubt that it is true
 constexpr std::chrono::nanoseconds kInheritedRest = 250ms;
@@ -57,7 +54,10 @@ std::chrono::nanoseconds pace(Bytes headroom, unsigned processors,
 }  // namespace
 
 ResourceMonitor::ResourceMonitor(os::ProcessView& view, Options options)
-    : view_(view), options_(std::move(options)), hidden_(options_.host_shared_memory) {}
+    : view_(view),
+      options_(std::move(options)),
+      growth_(options_.memory_limit),
+      hidden_(options_.host_shared_memory) {}
 
 ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   CpuTimes used = cpu_times();
@@ -74,8 +74,10 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   CheapSum sum = sum_up(sample);
   const bool scan = !next_scan_ || now >= *next_scan_;
   const Bytes believed = cheap_sum(sum) - counted_twice_ - inherited_;
-  skip_time_without_guard(now);
-  note_growth(believed, now);
+  if (leased_ && now > lease_end_) {
+    growth_.leave_out(now - lease_end_);
+  }
+  growth_.note(believed, now);
   const bool wary = may_outrun(believed);
   const bool stop = wary && (scan || believed > options_.memory_limit);
   const bool stands_still = stop && options_.stop_to_count();
@@ -100,13 +102,7 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
                  pace(options_.memory_limit - std::max(sample.memory, bound),
                       std::max(kTwo, options_.processors), kShortestScan, kLongestScan);
   }
-  const bool hides = hidden_in_a_row_ >= kHiddenPatience;
-  sample.descriptors_hidden = options_.worker && hides;
-  metrics_.hides_descriptors |= hides && !options_.kernel_holds_memory;
-  if (const Uncounted uncounted = hidden_.uncounted(); uncounted != Uncounted::Nothing) {
-    metrics_.uncounted = uncounted;
-    sample.uncounted = options_.worker ? uncounted : Uncounted::Nothing;
-  }
+  note_hidden(sample);
   if (!next_account_ || now >= *next_account_) {
     account();
     next_account_ = now + options_.account_rest;
@@ -116,6 +112,16 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   sample.io = metrics_.io;
   keep(sample);
   return sample;
+}
+
+void ResourceMonitor::note_hidden(ResourceSample& sample) {
+  const bool hides = hidden_in_a_row_ >= kHiddenPatience;
+  sample.descriptors_hidden = options_.worker && hides;
+  metrics_.hides_descriptors |= hides && !options_.kernel_holds_memory;
+  if (const Uncounted uncounted = hidden_.uncounted(); uncounted != Uncounted::Nothing) {
+    metrics_.uncounted = uncounted;
+    sample.uncounted = options_.worker ? uncounted : Uncounted::Nothing;
+  }
 }
 
 void ResourceMonitor::keep(const ResourceSample& sample) {
@@ -142,7 +148,7 @@ std::chrono::nanoseconds ResourceMonitor::next_interval() const {
 std::chrono::nanoseconds ResourceMonitor::interval_at(Bytes memory) const {
   const unsigned processors = std::max(kTwo, options_.processors);
   const std::size_t tasks = std::max(members_.size(), static_cast<std::size_t>(threads_));
-  const auto busy = grows_ ? std::clamp<std::size_t>(tasks, kTwo, processors) : kTwo;
+  const auto busy = growth_.seen() ? std::clamp<std::size_t>(tasks, kTwo, processors) : kTwo;
   return pace(options_.memory_limit - memory, processors, kShortest * kTwo / busy, kLongest);
 }
 
@@ -174,31 +180,6 @@ ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
   return sum;
 }
 
-/// By more than a tree of one size breathes, over several samples: they may follow each other so
-/// closely that hardly anything grows between two of them.
-void ResourceMonitor::note_growth(Bytes believed, MonotonicTime now) {
-  const Bytes step = std::min(Bytes{options_.memory_limit.count / 100}, kStepAtMost);
-  const bool grew = believed > grown_from_ + step;
-  if (grew) {
-    grew_at_ = now;
-  }
-  if (grew || believed < grown_from_ || now > grown_since_ + kGrowthTime) {
-    grown_from_ = believed;
-    grown_since_ = now;
-  }
-  grows_ = grew_at_ && now <= *grew_at_ + kGrowthRemembered;
-}
-
-/// Who stood still at the end of its lease has not grown, and is no more to be trusted for that.
-void ResourceMonitor::skip_time_without_guard(MonotonicTime now) {
-  if (leased_ && now > lease_end_) {
-    grown_since_ += now - lease_end_;
-    if (grew_at_) {
-      *grew_at_ += now - lease_end_;
-    }
-  }
-}
-
 /// What may be taken while the guard waits behind every task of the tree: for the processor, or for
 /// a lock that one of them holds who waits for it.
 Bytes ResourceMonitor::unseen_growth() const {
@@ -216,7 +197,7 @@ bool ResourceMonitor::may_outrun(Bytes believed) const {
     return false;
   }
   return believed > options_.memory_limit ||
-         (grows_ && believed + unseen_growth() > options_.memory_limit);
+         (growth_.seen() && believed + unseen_growth() > options_.memory_limit);
 }
 
 void ResourceMonitor::let_go_on(bool on_lease, Bytes memory, MonotonicTime now) {

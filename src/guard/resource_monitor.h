@@ -15,6 +15,7 @@
 #include "guard/gpu_account.h"
 #include "guard/hidden_memory.h"
 #include "guard/training_impact.h"
+#include "guard/tree_growth.h"
 #include "os/gpu.h"
 #include "os/process_view.h"
 
@@ -139,13 +140,12 @@ class ResourceMonitor {
   enum class Look { WhenDue, Afresh };
   void scan_descriptors(MonotonicTime now, Look look);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);
+  void note_hidden(ResourceSample& sample);
   void keep(const ResourceSample& sample);
-  void note_growth(Bytes believed, MonotonicTime now);
   /// Of many processes, and with `believed` so near to the limit that they reach it while something
   /// is read that takes long.
   [[nodiscard]] bool may_outrun(Bytes believed) const;
   [[nodiscard]] Bytes unseen_growth() const;
-  void skip_time_without_guard(MonotonicTime now);
   void let_go_on(bool on_lease, Bytes memory, MonotonicTime now);
   [[nodiscard]] std::chrono::nanoseconds interval_at(Bytes memory) const;
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
@@ -170,10 +170,7 @@ class ResourceMonitor {
   GpuAccount gpu_;
   ResourceSample last_;
   bool still_ = false;
-  bool grows_ = false;  // or did not long ago
-  std::optional<MonotonicTime> grew_at_;
-  Bytes grown_from_;  // what is more than this has grown
-  MonotonicTime grown_since_;
+  TreeGrowth growth_;
   bool leased_ = false;  // it stands still unless it is told to go on
   MonotonicTime lease_end_;
   CpuTimes used_;             // before anything else was read for `last_`
