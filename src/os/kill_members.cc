@@ -92,6 +92,20 @@ bool hurry(pid_t thread) {
   return sched_setscheduler(thread, SCHED_RR, &lowest) == 0;
 }
 
+/// Beside who goes first nobody else finds anything to free, unless this thread does so too, and on
+/// another processor than `killer`, where it would hold up the kill. Where this account may not,
+/// nothing is changed.
+void hurry_beside(int killer) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (!hurry(0) || killer < 0 || killer >= CPU_SETSIZE ||
+      sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+    return;
+  }
+  CPU_CLR(static_cast<std::size_t>(killer), &allowed);
+  sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
 void hurry_all(pid_t pid) {
   if (!hurry(pid)) {
     return;
@@ -195,6 +209,7 @@ bool worth_a_release(std::span<const Condemned> condemned) {
 
 MemoryRelease::MemoryRelease(CondemnedProcesses condemned) : state_(std::make_shared<State>()) {
   state_->condemned = std::move(condemned);
+  state_->killer = sched_getcpu();
   try {
     const ShortSlice slice;
     const BlockedSignals none_for_it = BlockedSignals::all();  // those are for who listens
@@ -211,6 +226,7 @@ MemoryRelease::MemoryRelease(CondemnedProcesses condemned) : state_(std::make_sh
 
 /// EINVAL is the answer for one that is not dying, or shares its memory with a living one.
 void MemoryRelease::work(State& state) {
+  hurry_beside(state.killer);
   state.running = true;
   const MonotonicTime begin = MonotonicClock::now();
   for (const Condemned& process : *state.condemned) {
