@@ -152,9 +152,9 @@ TEST_F(WatchedRuns, WhatAChildWroteToDiskCountsAlsoAfterItsEnd) {
   }
   // What ended processes wrote is told to root by the tree's init, and to others by a parent only,
   // as long as it lives.
-  const std::string parent_stays = geteuid() == 0 ? "0" : "2";
+  const std::string seconds_parent_stays = geteuid() == 0 ? "0" : "2";
   GuardedCommand command =
-      runs_.adversary("write_disk", {runs_.directory().string(), "20", parent_stays});
+      runs_.adversary("write_disk", {runs_.directory().string(), "20", seconds_parent_stays});
   command.profile = guard::Profile::Command;
   const GuardRecord record = run(command, {.timeout = 60s});
   ASSERT_EQ(record.outcome, Outcome::Finished);

@@ -8,7 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Bytes kMostBreath = megabytes(5);
-constexpr std::chrono::nanoseconds kLooks = 100ms;  // over which growth adds up
+constexpr std::chrono::nanoseconds kGrowthTime = 100ms;  // over which it adds up
 constexpr std::chrono::nanoseconds kRemembered = 250ms;
 
 }  // namespace
@@ -20,7 +20,7 @@ void TreeGrowth::note(Bytes memory, MonotonicTime now) {
   if (grew) {
     last_ = now;
   }
-  if (grew || memory < from_ || now > since_ + kLooks) {
+  if (grew || memory < from_ || now > since_ + kGrowthTime) {
     from_ = memory;
     since_ = now;
   }

@@ -70,5 +70,14 @@ TEST_F(TreeGrowthTest, ASmallLimitHasLittleBreath) {
   EXPECT_TRUE(growth.seen());
 }
 
+TEST_F(TreeGrowthTest, ALargeOneHasNoMoreThanFiveMegabytes) {
+  TreeGrowth growth(megabytes(2000));
+  growth.note(megabytes(100), MonotonicTime{} + 10s);
+  growth.note(megabytes(105), MonotonicTime{} + 11s);
+  EXPECT_FALSE(growth.seen());
+  growth.note(megabytes(111), MonotonicTime{} + 11s + 1ms);
+  EXPECT_TRUE(growth.seen());
+}
+
 }  // namespace
 }  // namespace keisei::guard
