@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -34,10 +36,11 @@ constexpr int kMostThreads = 64;          // whichever of them ends last frees t
 constexpr int kDeepest = 256;             // generations below the init
 constexpr long kProcessMrelease = 448;    // the number is the same on every architecture
 constexpr Bytes kMuchMemory = {16 << 20};
-constexpr auto kSearchPatience = 1ms;  // of a kill for what is to be killed
-constexpr auto kStartPatience = 1ms;   // of a kill for the thread that frees memory
-constexpr auto kGreed = 1ms;           // before that thread lets others have its processor
-constexpr auto kPatience = 5ms;        // of that thread for the kill
+constexpr Bytes kBriefly = megabytes(1000);  // given back in some 50 ms by two processors
+constexpr auto kSearchPatience = 1ms;        // of a kill for what is to be killed
+constexpr auto kStartPatience = 1ms;         // of a kill for the thread that frees memory
+constexpr auto kGreed = 1ms;                 // before that thread lets others have its processor
+constexpr auto kPatience = 5ms;              // of that thread for the kill
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { closedir(directory); }
@@ -92,18 +95,26 @@ bool hurry(pid_t thread) {
   return sched_setscheduler(thread, SCHED_RR, &lowest) == 0;
 }
 
-/// Beside who goes first nobody else finds anything to free, unless this thread does so too, and on
-/// another processor than `killer`, where it would hold up the kill. Where this account may not,
-/// nothing is changed.
-void hurry_beside(int killer) {
+/// For this thread: beside who goes first nobody else finds anything to free. On another processor
+/// than the killer's, where it would hold up the kill; where that cannot be, or this account may
+/// not go first, nothing is changed, nor where the last two processors would be gone for long.
+bool hurry_beside(int killers_processor, Bytes dying) {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
-  if (!hurry(0) || killer < 0 || killer >= CPU_SETSIZE ||
+  if (killers_processor < 0 || killers_processor >= CPU_SETSIZE ||
       sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
-    return;
+    return false;
   }
-  CPU_CLR(static_cast<std::size_t>(killer), &allowed);
-  sched_setaffinity(0, sizeof allowed, &allowed);
+  CPU_CLR(static_cast<std::size_t>(killers_processor), &allowed);
+  if (CPU_COUNT(&allowed) == 0 || (CPU_COUNT(&allowed) == 1 && dying > kBriefly) || !hurry(0)) {
+    return false;
+  }
+  if (sched_setaffinity(0, sizeof allowed, &allowed) != 0) {
+    const sched_param none = {.sched_priority = 0};
+    sched_setscheduler(0, SCHED_OTHER, &none);
+    return false;
+  }
+  return true;
 }
 
 void hurry_all(pid_t pid) {
@@ -193,13 +204,20 @@ CondemnedProcesses condemn(pid_t init, std::span<const pid_t> members) {
 }
 
 void kill_all(std::span<const Condemned> condemned) {
+  std::array<pid_t, kMostMembers> killed = {};  // in a kill no memory is asked for
+  std::size_t count = 0;
   for (const Condemned& process : condemned) {
-    // Only what has to die at once may go first: threads that still compute would take every core,
-    // also from who is to kill them, until the kernel throttles them after most of a second. (The
-    // id stays theirs for so long: process ids go round before one is given out again.)
-    if (syscall(SYS_pidfd_send_signal, process.handle.get(), SIGKILL, nullptr, 0U) == 0) {
-      hurry_all(process.pid);
+    if (syscall(SYS_pidfd_send_signal, process.handle.get(), SIGKILL, nullptr, 0U) == 0 &&
+        count < killed.size()) {
+      killed[count++] = process.pid;
     }
+  }
+  // Only what has to die at once may go first: threads that still compute would take every core,
+  // also from who is to kill them, until the kernel throttles them after most of a second. (The id
+  // stays theirs for so long: process ids go round before one is given out again.) After all
+  // signals, for the first that goes first may take this thread's processor.
+  for (const pid_t pid : std::span(killed).first(count)) {
+    hurry_all(pid);
   }
 }
 
@@ -209,7 +227,7 @@ bool worth_a_release(std::span<const Condemned> condemned) {
 
 MemoryRelease::MemoryRelease(CondemnedProcesses condemned) : state_(std::make_shared<State>()) {
   state_->condemned = std::move(condemned);
-  state_->killer = sched_getcpu();
+  state_->killers_processor = sched_getcpu();
   try {
     const ShortSlice slice;
     const BlockedSignals none_for_it = BlockedSignals::all();  // those are for who listens
@@ -226,7 +244,11 @@ MemoryRelease::MemoryRelease(CondemnedProcesses condemned) : state_(std::make_sh
 
 /// EINVAL is the answer for one that is not dying, or shares its memory with a living one.
 void MemoryRelease::work(State& state) {
-  hurry_beside(state.killer);
+  Bytes dying;
+  for (const Condemned& process : *state.condemned) {
+    dying = dying + process.own;
+  }
+  const bool hurried = hurry_beside(state.killers_processor, dying);
   state.running = true;
   const MonotonicTime begin = MonotonicClock::now();
   for (const Condemned& process : *state.condemned) {
@@ -240,7 +262,7 @@ void MemoryRelease::work(State& state) {
       if (errno != EINVAL || last || waited > kPatience) {
         break;
       }
-      if (waited > kGreed) {
+      if (waited > kGreed && !hurried) {  // it would give way to the dying
         sched_yield();
       }
     }

@@ -28,9 +28,9 @@ using CondemnedProcesses = std::shared_ptr<const std::vector<Condemned>>;
 [[nodiscard]] CondemnedProcesses condemn(pid_t init, std::span<const pid_t> members);
 
 /// Kills each by itself: the kernel kills all with their init, but only when the init gets a
-/// processor. Where this account may (CAP_SYS_NICE) the dying run at real-time priority: they have
-/// nothing left to do but to give their memory back, which takes 40 ms for 500 MB, half as much
-/// again among busy processes, and half of it with a MemoryRelease that goes first too.
+/// processor. Where this account may (CAP_SYS_NICE, RLIMIT_RTPRIO) the dying run at real-time
+/// priority: they have nothing left to do but to give their memory back, which takes 40 ms for 500
+/// MB; 60 among busy processes, and 20 with a MemoryRelease.
 void kill_all(std::span<const Condemned> condemned);
 
 /// Whether the largest has 16 MiB or more of its own, and there is a processor to spare: less is
@@ -38,7 +38,8 @@ void kill_all(std::span<const Condemned> condemned);
 [[nodiscard]] bool worth_a_release(std::span<const Condemned> condemned);
 
 /// Frees the memory of dying processes beside them (process_mrelease, Linux 5.15), from a thread of
-/// its own, whose processor time is added to theirs, and which goes first where they do. The kernel
+/// its own, whose processor time is added to theirs, and which goes first where they do (but
+/// for more than 1 GB with two processors: nobody else would get one for long). The kernel
 /// allows it from the signal until the dying gets a processor and gives its memory up, some ten
 /// microseconds: so this is made before they are killed, and then asks again and again.
 ///   constructed: the thread runs, or 1 ms has passed -> kill_all -> signalled() -> it finds them
@@ -60,7 +61,7 @@ class MemoryRelease {
  private:
   struct State {
     CondemnedProcesses condemned;
-    int killer = -1;  // the processor on which it was made
+    int killers_processor = -1;  // where it was made
     std::atomic<bool> running = false;
     std::atomic<bool> signalled = false;
     std::atomic<bool> ended = false;

@@ -11,15 +11,19 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <optional>
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "os/child.h"
 #include "os/program.h"
 
 namespace keisei::os {
 namespace {
+
+using namespace std::chrono_literals;
 
 Child sleeper() {
   auto child =
@@ -180,23 +184,28 @@ TEST(MemoryRelease, IsNotDisplacedByWhoGoesFirst) {
   if (!two || !may_go_first()) {
     GTEST_SKIP() << "nobody can go first here";
   }
-  // Otherwise it is in every second one. A host that stalls may hold up what is to be first.
+  int tried = 0;
   int released = 0;
-  for (int attempt = 0; attempt < 3 && released < 16; ++attempt) {
-    released = 0;
-    for (int i = 0; i < 20; ++i) {
-      const Holder holder(20'000'000, 0);
-      const std::array members = {holder.pid()};
-      const CondemnedProcesses condemned = condemn(getpid(), members);
-      MemoryRelease release(condemned);
-      two.put_elsewhere(holder.pid());  // where the release is
-      kill_all(*condemned);
-      release.signalled();
-      wait_for(release);
-      released += release.released();
+  for (int i = 0; i < 300 && tried < 20; ++i) {
+    const Holder holder(20'000'000, 0);
+    const std::array members = {holder.pid()};
+    const CondemnedProcesses condemned = condemn(getpid(), members);
+    const MonotonicTime begin = MonotonicClock::now();
+    MemoryRelease release(condemned);
+    two.put_elsewhere(holder.pid());  // where the release is
+    if (condemned->empty() || MonotonicClock::now() > begin + 900us) {
+      continue;  // others kept the processors, and it may have given up
     }
+    ++tried;
+    kill_all(*condemned);
+    release.signalled();
+    wait_for(release);
+    released += release.released();
   }
-  EXPECT_GE(released, 16);
+  if (tried < 20) {
+    GTEST_SKIP() << "other processes kept the processors busy";
+  }
+  EXPECT_GE(released, 16);  // otherwise it is about every second one
 }
 
 TEST(MemoryRelease, EndsWhereNobodyIsKilled) {
