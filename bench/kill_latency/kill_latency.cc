@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +47,7 @@ constexpr int kMegabytes = 500;
 
 /// The trainer's side: never returns.
 [[noreturn]] void spin() {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // whoever ends the bench ends this, too
   setsid();
   std::vector<std::jthread> threads;
   for (unsigned i = 0; i < std::thread::hardware_concurrency(); ++i) {
@@ -71,16 +73,18 @@ double free_alone(const os::Child& trainer) {
   void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   trainer.signal(SIGSTOP);
-  const pid_t holder = fork();
+  const pid_t holder = memory == MAP_FAILED ? -1 : fork();
   if (holder == 0) {
-    if (memory != MAP_FAILED) {
-      std::memset(memory, 1, kBytes);
-    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    std::memset(memory, 1, kBytes);
     kill(getpid(), SIGSTOP);
     _exit(1);
   }
   siginfo_t stopped = {};
-  waitid(P_PID, static_cast<id_t>(holder), &stopped, WSTOPPED);
+  if (holder < 0 || waitid(P_PID, static_cast<id_t>(holder), &stopped, WSTOPPED) != 0) {
+    fmt::print(stderr, "no process can hold {} MB here\n", kMegabytes);
+    std::exit(1);
+  }
   const MonotonicTime killed = MonotonicClock::now();
   kill(holder, SIGKILL);
   waitpid(holder, nullptr, 0);
