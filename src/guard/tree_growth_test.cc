@@ -61,22 +61,28 @@ TEST_F(TreeGrowthTest, TimeInWhichItStoodStillTellsNothing) {
   EXPECT_FALSE(look(100, 5s + 251ms));
 }
 
-TEST_F(TreeGrowthTest, ASmallLimitHasLittleBreath) {
-  TreeGrowth growth(megabytes(50));
-  growth.note(megabytes(10), MonotonicTime{} + 10s);
-  growth.note(megabytes(10), MonotonicTime{} + 11s);
-  EXPECT_FALSE(growth.seen());
-  growth.note(megabytes(11), MonotonicTime{} + 11s + 1ms);
-  EXPECT_TRUE(growth.seen());
+TEST_F(TreeGrowthTest, GrowthBeforeAndAfterItAddsUp) {
+  look(100, 0ms);
+  EXPECT_FALSE(look(100, 300ms));
+  growth_.leave_out(5s);
+  EXPECT_FALSE(look(103, 5s + 310ms));
+  EXPECT_TRUE(look(106, 5s + 320ms));
 }
 
-TEST_F(TreeGrowthTest, ALargeOneHasNoMoreThanFiveMegabytes) {
-  TreeGrowth growth(megabytes(2000));
-  growth.note(megabytes(100), MonotonicTime{} + 10s);
-  growth.note(megabytes(105), MonotonicTime{} + 11s);
-  EXPECT_FALSE(growth.seen());
-  growth.note(megabytes(111), MonotonicTime{} + 11s + 1ms);
-  EXPECT_TRUE(growth.seen());
+/// A tree that has rested at `from`, in megabytes, and has `to` at the next look.
+bool grows(std::int64_t limit, std::int64_t from, std::int64_t to) {
+  TreeGrowth growth(megabytes(limit));
+  growth.note(megabytes(from), MonotonicTime{} + 10s);
+  growth.note(megabytes(from), MonotonicTime{} + 11s);
+  growth.note(megabytes(to), MonotonicTime{} + 11s + 1ms);
+  return growth.seen();
+}
+
+TEST(TreeGrowthOfOtherLimits, BreathesAHundredthOfThemAndFiveMegabytesAtMost) {
+  EXPECT_FALSE(grows(200, 100, 102));
+  EXPECT_TRUE(grows(200, 100, 103));
+  EXPECT_FALSE(grows(2000, 100, 105));
+  EXPECT_TRUE(grows(2000, 100, 106));
 }
 
 }  // namespace
