@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "guard/thread_cpu_time.h"
+#include "base/thread_cpu_time.h"
 
 namespace keisei::guard {
 namespace {

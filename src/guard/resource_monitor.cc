@@ -6,7 +6,7 @@
 #include <numeric>
 #include <utility>
 
-#include "guard/thread_cpu_time.h"
+#include "base/thread_cpu_time.h"
 
 namespace keisei::guard {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <map>
 
+#include "base/thread_cpu_time.h"
 #include "guard/resource_monitor.h"
-#include "guard/thread_cpu_time.h"
 
 namespace keisei::guard {
 

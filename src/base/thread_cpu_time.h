@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-namespace keisei::guard {
+namespace keisei {
 
 /// Of this thread: on a busy machine a probe takes longer, but costs no more.
 inline std::chrono::nanoseconds thread_cpu_time() {
@@ -13,4 +13,4 @@ inline std::chrono::nanoseconds thread_cpu_time() {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-}  // namespace keisei::guard
+}  // namespace keisei
