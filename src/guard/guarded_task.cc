@@ -24,6 +24,7 @@ constexpr auto kFirstSample = 2ms;         // most of what ends at once is never
 constexpr auto kCommonInterval = 20ms;     // the longest of the monitor's
 constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
 constexpr std::size_t kFewProcesses = 16;  // whose account delays no kill
+constexpr Bytes kMuchMemory = {16 << 20};  // less is given back within a millisecond or two
 constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
 constexpr std::size_t kStderrTail = 4096;  // bytes
 constexpr int kNotFound = 127;             // what a shell answers for a missing command
@@ -265,8 +266,9 @@ void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {
 void GuardedTask::hear_report(MonotonicTime now) {
   report_.read_available();
   if (report_.overflowed()) {
-    decide(now, {Outcome::BadReport, fmt::format("its report is larger than {}",
-                                                 to_string(context_.command.report_limit))});
+    decide(now, Outcome::BadReport, [this] {
+      return fmt::format("its report is larger than {}", to_string(context_.command.report_limit));
+    });
   }
 }
 
@@ -287,7 +289,7 @@ void GuardedTask::hear_caller(MonotonicTime now) {
     }
   }
   if (const auto& cancel = context_.control.cancel_request()) {
-    decide(now, {cancel->reason, cancel->cause});
+    decide(now, cancel->reason, [&cancel] { return cancel->cause; });
   }
 }
 
@@ -304,6 +306,9 @@ void GuardedTask::look(MonotonicTime now) {
   watch_scratch();
   share_.go_on_at_last(*jail_);
   const ResourceSample sample = monitor_->sample(now);
+  if (sample.memory >= kMuchMemory) {
+    jail_->prepare_to_kill();
+  }
   const std::chrono::nanoseconds elapsed = now - facts_.admitted;
   if (context_.gpu != nullptr && elapsed > kGpuWorthwhile) {
     monitor_->note_gpu(*context_.gpu, now);
@@ -313,7 +318,7 @@ void GuardedTask::look(MonotonicTime now) {
   }
   facts_.breach = enforce_resource_limits(sample, context_.limits, elapsed);
   if (facts_.breach) {
-    decide(now, {facts_.breach->outcome, facts_.breach->message});
+    decide(now, facts_.breach->outcome, [this] { return facts_.breach->message(); });
     return;
   }
   soft_limits_->look(sample, elapsed);
@@ -343,23 +348,27 @@ double GuardedTask::cpu_seconds() {
   return monitor_->metrics().cpu_seconds;
 }
 
-void GuardedTask::end_for(Ending ending) { decide(MonotonicClock::now(), std::move(ending)); }
+void GuardedTask::end_for(Ending ending) {
+  decide(MonotonicClock::now(), ending.outcome, [&ending] { return ending.cause; });
+}
 
-void GuardedTask::decide(MonotonicTime now, Ending ending) {
+void GuardedTask::decide(MonotonicTime now, Outcome outcome,
+                         const std::function<std::string()>& cause) {
   if (ending_) {
     return;
   }
-  facts_.decided = std::move(ending);
   begin_ending(now);
-  if (monitor_->members().size() <= kFewProcesses) {
-    monitor_->account();
-  }
   kill_all();
+  facts_.decided = Ending{outcome, cause()};
 }
 
 void GuardedTask::kill_all() {
-  const bool lifted = share_.lift_to_die(monitor_->members());
-  jail_->kill_tree(monitor_->members(), lifted);
+  if (monitor_->members().size() <= kFewProcesses) {
+    monitor_->account();
+  }
+  const std::vector<pid_t> members = monitor_->largest_members(os::kMostCondemned);
+  const bool lifted = share_.lift_to_die(members);
+  jail_->kill_tree(members, lifted);
   if (jail_->containment() != os::Containment::Sweep) {
     cgroup_.kill();  // elsewhere its init is needed, for what may have left the cgroup
   }

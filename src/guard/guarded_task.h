@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -66,7 +67,8 @@ class GuardedTask final : public PacedTree {
   void hear_caller(MonotonicTime now);
   void watch_scratch();
   void look(MonotonicTime now);
-  void decide(MonotonicTime now, Ending ending);
+  /// The kill does not wait for the text of its `cause`.
+  void decide(MonotonicTime now, Outcome outcome, const std::function<std::string()>& cause);
   void begin_ending(MonotonicTime now);
   void give_tree_up();
   void kill_all();

@@ -134,6 +134,19 @@ std::optional<std::string> unseen(const ResourceSample& sample, const Evaluation
 
 }  // namespace
 
+std::string Breach::message() const {
+  if (!why.empty()) {
+    return why;
+  }
+  if (outcome == Outcome::TimedOut) {
+    return fmt::format("{} {:.3f} has reached its limit {:g}", metric, value, limit);
+  }
+  if (outcome == Outcome::OverMemory) {
+    return fmt::format("{} {:.1f} is above its limit {:g}", metric, value, limit);
+  }
+  return fmt::format("{} {:.0f} is above its limit {:.0f}", metric, value, limit);
+}
+
 std::optional<Breach> enforce_resource_limits(const ResourceSample& sample,
                                               const EvaluationLimits& limits,
                                               std::chrono::nanoseconds elapsed) {
@@ -142,34 +155,25 @@ std::optional<Breach> enforce_resource_limits(const ResourceSample& sample,
                   .metric = "memory_mb",
                   .value = to_megabytes(sample.memory),
                   .limit = to_megabytes(limits.memory),
-                  .message = std::move(*why)};
+                  .why = std::move(*why)};
   }
   if (sample.memory > limits.memory) {
-    const double value = to_megabytes(sample.memory);
-    const double limit = to_megabytes(limits.memory);
     return Breach{.outcome = Outcome::OverMemory,
                   .metric = "memory_mb",
-                  .value = value,
-                  .limit = limit,
-                  .message = fmt::format("memory_mb {:.1f} is above its limit {:g}", value, limit)};
+                  .value = to_megabytes(sample.memory),
+                  .limit = to_megabytes(limits.memory)};
   }
   if (limits.processes && sample.processes > *limits.processes) {
     return Breach{.outcome = Outcome::OverProcesses,
                   .metric = "processes",
                   .value = static_cast<double>(sample.processes),
-                  .limit = static_cast<double>(*limits.processes),
-                  .message = fmt::format("processes {} is above its limit {}", sample.processes,
-                                         *limits.processes)};
+                  .limit = static_cast<double>(*limits.processes)};
   }
   if (elapsed >= limits.timeout) {
-    const double value = seconds(elapsed);
-    const double limit = seconds(limits.timeout);
-    return Breach{
-        .outcome = Outcome::TimedOut,
-        .metric = "timeout_s",
-        .value = value,
-        .limit = limit,
-        .message = fmt::format("timeout_s {:.3f} has reached its limit {:g}", value, limit)};
+    return Breach{.outcome = Outcome::TimedOut,
+                  .metric = "timeout_s",
+                  .value = seconds(elapsed),
+                  .limit = seconds(limits.timeout)};
   }
   return std::nullopt;
 }

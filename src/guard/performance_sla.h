@@ -58,7 +58,9 @@ struct Breach {
   std::string metric;
   double value = 0;
   double limit = 0;
-  std::string message;  ///< one sentence that names all three
+  std::string why = {};  ///< where it takes more than the values to tell
+  /// One sentence that names all three, made when it is asked for: a kill does not wait for it.
+  [[nodiscard]] std::string message() const;
 };
 
 /// Holds one sample against the limits: nothing means go on. A pure function. `elapsed` is wall

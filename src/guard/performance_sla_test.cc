@@ -203,7 +203,7 @@ TEST(EnforceResourceLimits, NamesMetricValueAndLimit) {
   EXPECT_EQ(breach->metric, "memory_mb");
   EXPECT_DOUBLE_EQ(breach->value, 512);
   EXPECT_DOUBLE_EQ(breach->limit, 500);
-  EXPECT_EQ(breach->message, "memory_mb 512.0 is above its limit 500");
+  EXPECT_EQ(breach->message(), "memory_mb 512.0 is above its limit 500");
 }
 
 TEST(EnforceResourceLimits, StopsAtTheTimeout) {
@@ -211,6 +211,7 @@ TEST(EnforceResourceLimits, StopsAtTheTimeout) {
   ASSERT_TRUE(breach);
   EXPECT_EQ(breach->outcome, Outcome::TimedOut);
   EXPECT_EQ(breach->metric, "timeout_s");
+  EXPECT_EQ(breach->message(), "timeout_s 2.000 has reached its limit 2");
 }
 
 TEST(EnforceResourceLimits, CountsProcessesOnlyWhereTheyAreLimited) {
@@ -218,6 +219,7 @@ TEST(EnforceResourceLimits, CountsProcessesOnlyWhereTheyAreLimited) {
   const auto breach = enforce_resource_limits(sample({}, 4), {.processes = 3}, 1s);
   ASSERT_TRUE(breach);
   EXPECT_EQ(breach->outcome, Outcome::OverProcesses);
+  EXPECT_EQ(breach->message(), "processes 4 is above its limit 3");
   EXPECT_DOUBLE_EQ(breach->value, 4);
 }
 
@@ -233,7 +235,7 @@ TEST(EnforceResourceLimits, MemoryThatCannotBeSeenIsTooMuch) {
     const auto uncounted = enforce_resource_limits(mapped, {}, 1s);
     ASSERT_TRUE(uncounted);
     EXPECT_EQ(uncounted->outcome, Outcome::OverMemory);
-    EXPECT_THAT(uncounted->message, testing::HasSubstr("shared memory"));
+    EXPECT_THAT(uncounted->message(), testing::HasSubstr("shared memory"));
   }
 }
 
@@ -244,8 +246,8 @@ TEST(EnforceResourceLimits, TheHostsGrowthIsNamedAndIsNoFigureOfTheTree) {
   ASSERT_TRUE(breach);
   EXPECT_EQ(breach->outcome, Outcome::OverMemory);
   EXPECT_DOUBLE_EQ(breach->value, 50);
-  EXPECT_THAT(breach->message, testing::HasSubstr("cannot be measured here; the host's grew by"
-                                                  " 470 MB since the run began"));
+  EXPECT_THAT(breach->message(), testing::HasSubstr("cannot be measured here; the host's grew by"
+                                                    " 470 MB since the run began"));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ TEST(GuardRecord, HasTheKeysOfTheContract) {
                          .metric = "memory_mb",
                          .value = 512,
                          .limit = 500,
-                         .message = "too much"};
+                         .why = "too much"};
   record.sla = EvaluationPerformanceSLA{}.judge({});
   const auto json = nlohmann::json::parse(to_json(record));
   for (const char* key :

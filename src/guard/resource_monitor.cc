@@ -231,6 +231,22 @@ void ResourceMonitor::find_members(CpuTimes used) {
   used_ = members_new_ ? cpu_times() : std::move(used);
 }
 
+std::vector<pid_t> ResourceMonitor::largest_members(std::size_t count) const {
+  std::vector<std::pair<Bytes, pid_t>> largest(std::min(count, by_size_.size()));
+  std::ranges::partial_sort_copy(by_size_, largest, std::greater<>());
+  std::vector<pid_t> members(largest.size());
+  std::ranges::transform(largest, members.begin(), &std::pair<Bytes, pid_t>::second);
+  for (const pid_t member : members_) {
+    if (members.size() >= std::min(count, members_.size())) {
+      break;
+    }
+    if (std::ranges::find(members, member) == members.end()) {
+      members.push_back(member);
+    }
+  }
+  return members;
+}
+
 void ResourceMonitor::account() {
   // What has ended was waited for by a member or by the init, and counts there.
   double cpu_seconds = 0;

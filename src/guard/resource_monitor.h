@@ -118,6 +118,8 @@ class ResourceMonitor {
   [[nodiscard]] std::chrono::nanoseconds next_interval() const;
   /// The tree at the last sample.
   [[nodiscard]] const std::vector<pid_t>& members() const { return members_; }
+  /// So many of them, the largest first; last those whose memory could not be read.
+  [[nodiscard]] std::vector<pid_t> largest_members(std::size_t count) const;
   [[nodiscard]] const PerformanceMetrics& metrics() const { return metrics_; }
 
  private:

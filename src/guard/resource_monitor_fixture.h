@@ -19,6 +19,7 @@ class FakeView : public os::ProcessView {
  public:
   struct Process {
     os::ProcessMemory memory;
+    bool memory_hidden = false;
     os::ProcessStat stat;
     std::optional<std::vector<os::MemoryFile>> files = std::vector<os::MemoryFile>{};
     std::vector<os::MappedFile> mapped = {};
@@ -63,7 +64,8 @@ class FakeView : public os::ProcessView {
   bool shows_all_activity() override { return all_activity_shows; }
   std::optional<os::ProcessMemory> memory(pid_t pid) override {
     ++memory_reads;
-    return processes.at(pid).memory;
+    const Process& process = processes.at(pid);
+    return process.memory_hidden ? std::nullopt : std::optional(process.memory);
   }
   std::optional<std::vector<os::MemoryFile>> memory_files(pid_t pid) override {
     ++descriptor_scans;

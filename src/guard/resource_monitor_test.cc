@@ -17,6 +17,18 @@ TEST_F(ResourceMonitorTest, SumsTheWholeTree) {
   EXPECT_EQ(sample.threads, 4);
 }
 
+TEST_F(ResourceMonitorTest, NamesTheLargestFirstAndLastWhatItCannotRead) {
+  add(101, megabytes(1));
+  add(102, megabytes(30));
+  add(103, megabytes(40));
+  add(104, megabytes(4));
+  view_.processes.at(102).memory_hidden = true;
+  ResourceMonitor watching = monitor();
+  (void)watching.sample(now_);
+  EXPECT_EQ(watching.largest_members(10), (std::vector<pid_t>{103, 104, 101, 102}));
+  EXPECT_EQ(watching.largest_members(2), (std::vector<pid_t>{103, 104}));
+}
+
 TEST_F(ResourceMonitorTest, ReadsNoMemoryOfATreeThatHasDoneNothing) {
   add(101, megabytes(5));
   add(102, megabytes(7));

@@ -123,7 +123,7 @@ GuardedRun account_for(const RunContext& context, RunFacts facts) {
           cgroup_breach(facts.cgroup, context.limits, context.command.profile, facts.exit);
       breach && !facts.decided && !facts.start_failure) {
     facts.breach = breach;
-    facts.decided = Ending{breach->outcome, breach->message};
+    facts.decided = Ending{breach->outcome, breach->message()};
   }
   const PerformanceMetrics metrics = final_metrics(facts);
   const Ending ending = name_ending(context, facts);

@@ -107,27 +107,25 @@ std::optional<Breach> cgroup_breach(const CgroupUse& use, const EvaluationLimits
   const os::CgroupAccount& account = use.account;
   if (use.holds_memory && account.oom_kills > 0) {
     const Bytes peak = account.memory_peak.value_or(limits.memory);
-    return Breach{
-        .outcome = Outcome::OverMemory,
-        .metric = "memory_mb",
-        .value = to_megabytes(peak),
-        .limit = to_megabytes(limits.memory),
-        .message = fmt::format("the kernel ended it at {} of memory, its limit (memory.max)"
-                               " being {}",
-                               to_string(peak), to_string(limits.memory))};
+    return Breach{.outcome = Outcome::OverMemory,
+                  .metric = "memory_mb",
+                  .value = to_megabytes(peak),
+                  .limit = to_megabytes(limits.memory),
+                  .why = fmt::format("the kernel ended it at {} of memory, its limit (memory.max)"
+                                     " being {}",
+                                     to_string(peak), to_string(limits.memory))};
   }
   const bool abnormal =
       exit && (exit->signal || (profile == Profile::Worker && exit->code.value_or(0) != 0));
   if (use.holds_tasks && account.refused_tasks > 0 && abnormal) {
     const auto tasks = static_cast<double>(*use.holds_tasks);
-    return Breach{
-        .outcome = Outcome::OverProcesses,
-        .metric = "tasks",
-        .value = tasks + 1,
-        .limit = tasks,
-        .message = fmt::format("ended by {} after {} forks beyond {} processes and threads"
-                               " (pids.max) were refused",
-                               os::to_string(*exit), account.refused_tasks, tasks)};
+    return Breach{.outcome = Outcome::OverProcesses,
+                  .metric = "tasks",
+                  .value = tasks + 1,
+                  .limit = tasks,
+                  .why = fmt::format("ended by {} after {} forks beyond {} processes and threads"
+                                     " (pids.max) were refused",
+                                     os::to_string(*exit), account.refused_tasks, tasks)};
   }
   return std::nullopt;
 }

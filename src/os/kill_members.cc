@@ -14,15 +14,17 @@
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <new>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <string>
 #include <system_error>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/thread_cpu_time.h"
 #include "os/blocked_signals.h"
 #include "os/procfs.h"
 
@@ -31,16 +33,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kMostMembers = 64;  // the rest dies with the init
-constexpr int kMostThreads = 64;          // whichever of them ends last frees the memory
-constexpr int kDeepest = 256;             // generations below the init
-constexpr long kProcessMrelease = 448;    // the number is the same on every architecture
+constexpr int kMostThreads = 64;        // whichever of them ends last frees the memory
+constexpr int kDeepest = 256;           // generations below the init
+constexpr long kProcessMrelease = 448;  // the number is the same on every architecture
 constexpr Bytes kMuchMemory = {16 << 20};
 constexpr Bytes kBriefly = megabytes(1000);  // given back in some 50 ms by two processors
-constexpr auto kSearchPatience = 1ms;        // of a kill for what is to be killed
-constexpr auto kStartPatience = 1ms;         // of a kill for the thread that frees memory
-constexpr auto kGreed = 1ms;                 // before that thread lets others have its processor
-constexpr auto kPatience = 5ms;              // of that thread for the kill
+constexpr auto kSearchPatience = 2ms;        // of a kill for what is to be killed
+constexpr auto kPatience = 2ms;              // of who decides for the thread that kills
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { closedir(directory); }
@@ -59,16 +58,17 @@ std::optional<pid_t> parent_of(pid_t pid) {
 /// Each process is asked once, however many are below it.
 class Ancestry {
  public:
-  explicit Ancestry(MonotonicTime limit) : limit_(limit) {}
+  /// `limit`: of this thread's CPU time.
+  explicit Ancestry(std::chrono::nanoseconds limit) : limit_(limit) {}
 
   /// False too where the time is over.
   bool leads(pid_t pid, pid_t parent, pid_t init) {
-    parents_[pid] = parent;
+    parents_.emplace_back(pid, parent);
     for (int generation = 0; generation < kDeepest && parent > 1; ++generation) {
       if (parent == init) {
         return true;
       }
-      if (MonotonicClock::now() > limit_) {
+      if (thread_cpu_time() > limit_) {
         return false;
       }
       parent = above(parent);
@@ -78,16 +78,23 @@ class Ancestry {
 
  private:
   pid_t above(pid_t pid) {
-    const auto [entry, is_new] = parents_.try_emplace(pid, 0);
-    if (is_new) {
-      entry->second = parent_of(pid).value_or(0);
+    const auto known = std::ranges::find(parents_, pid, &std::pair<pid_t, pid_t>::first);
+    if (known != parents_.end()) {
+      return known->second;
     }
-    return entry->second;
+    return parents_.emplace_back(pid, parent_of(pid).value_or(0)).second;
   }
 
-  MonotonicTime limit_;
-  std::unordered_map<pid_t, pid_t> parents_;
+  std::chrono::nanoseconds limit_;
+  std::vector<std::pair<pid_t, pid_t>> parents_;  // of so few no hash is faster
 };
+
+/// That this thread may use.
+int processors() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  return sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 2;
+}
 
 /// False where this account may not.
 bool hurry(pid_t thread) {
@@ -95,27 +102,8 @@ bool hurry(pid_t thread) {
   return sched_setscheduler(thread, SCHED_RR, &lowest) == 0;
 }
 
-/// For this thread: beside who goes first nobody else finds anything to free. On another processor
-/// than the killer's, where it would hold up the kill; where that cannot be, or this account may
-/// not go first, nothing is changed, nor where the last two processors would be gone for long.
-bool hurry_beside(int killers_processor, Bytes dying) {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (killers_processor < 0 || killers_processor >= CPU_SETSIZE ||
-      sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
-    return false;
-  }
-  CPU_CLR(static_cast<std::size_t>(killers_processor), &allowed);
-  if (CPU_COUNT(&allowed) == 0 || (CPU_COUNT(&allowed) == 1 && dying > kBriefly) || !hurry(0)) {
-    return false;
-  }
-  if (sched_setaffinity(0, sizeof allowed, &allowed) != 0) {
-    const sched_param none = {.sched_priority = 0};
-    sched_setscheduler(0, SCHED_OTHER, &none);
-    return false;
-  }
-  return true;
-}
+/// This thread, which frees the memory of the dying: whether these may go first too.
+bool hurry_beside(Bytes dying) { return (processors() > 2 || dying <= kBriefly) && hurry(0); }
 
 void hurry_all(pid_t pid) {
   if (!hurry(pid)) {
@@ -133,30 +121,9 @@ void hurry_all(pid_t pid) {
   }
 }
 
-/// A thread that is made meanwhile need not wait for the turn of who keeps its processor busy: a
-/// shorter slice than theirs comes first, for no larger share (Linux 6.12; before, it does
-/// nothing).
-class ShortSlice {
- public:
-  ShortSlice() {
-    if (syscall(SYS_sched_getattr, 0, &before_, sizeof before_, 0U) != 0 ||
-        before_.policy != SCHED_OTHER) {
-      return;
-    }
-    SchedulingAttributes shorter = before_;
-    shorter.runtime = kShortestSlice;
-    changed_ = syscall(SYS_sched_setattr, 0, &shorter, 0U) == 0;
-  }
-  ~ShortSlice() {
-    if (changed_) {
-      before_.runtime = 0;  // the kernel's own default, which it does not tell from a wish for it
-      syscall(SYS_sched_setattr, 0, &before_, 0U);
-    }
-  }
-  ShortSlice(const ShortSlice&) = delete;
-  ShortSlice& operator=(const ShortSlice&) = delete;
-
- private:
+/// This thread need not wait for the turn of who keeps its processor busy: a shorter slice than
+/// theirs comes first, for no larger share (Linux 6.12; before, it does nothing).
+void take_short_slices() {
   struct SchedulingAttributes {  // sched_setattr(2), its first version
     std::uint32_t size = sizeof(SchedulingAttributes);
     std::uint32_t policy = 0;
@@ -167,26 +134,50 @@ class ShortSlice {
     std::uint64_t deadline = 0;
     std::uint64_t period = 0;
   };
-  static constexpr std::uint64_t kShortestSlice = 100'000;  // the kernel takes no less
+  constexpr std::uint64_t kShortestSlice = 100'000;  // the kernel takes no less
+  SchedulingAttributes attributes;
+  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0U) == 0 &&
+      attributes.policy == SCHED_OTHER) {
+    attributes.runtime = kShortestSlice;
+    syscall(SYS_sched_setattr, 0, &attributes, 0U);
+  }
+}
 
-  SchedulingAttributes before_;
-  bool changed_ = false;
-};
+bool send_kill(const Condemned& process) {
+  return syscall(SYS_pidfd_send_signal, process.handle.get(), SIGKILL, nullptr, 0U) == 0;
+}
 
-/// More than one: who frees memory beside the guard must not stand in its way.
-bool has_processors() {
+/// While it lives, or is not yet reaped, its id is nobody else's.
+bool is_there(const Condemned& process) {
+  return syscall(SYS_pidfd_send_signal, process.handle.get(), 0, nullptr, 0U) == 0;
+}
+
+/// Its first thread goes to another processor than `here`: who wakes up, to die, would take this
+/// one from whom it wakes. Nothing where it may be nowhere else.
+void put_elsewhere(const Condemned& process, int here) {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
-  return sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) > 1;
+  if (here < 0 || here >= CPU_SETSIZE || !is_there(process) ||
+      sched_getaffinity(process.pid, sizeof allowed, &allowed) != 0) {
+    return;
+  }
+  CPU_CLR(static_cast<std::size_t>(here), &allowed);
+  if (CPU_COUNT(&allowed) > 0) {
+    sched_setaffinity(process.pid, sizeof allowed, &allowed);
+  }
+}
+
+bool release_memory(const Condemned& process) {
+  return syscall(kProcessMrelease, process.handle.get(), 0U) == 0;
 }
 
 }  // namespace
 
-CondemnedProcesses condemn(pid_t init, std::span<const pid_t> members) {
-  const MonotonicTime limit = MonotonicClock::now() + kSearchPatience;
+std::vector<Condemned> condemn(pid_t init, std::span<const pid_t> members) {
+  const std::chrono::nanoseconds limit = thread_cpu_time() + kSearchPatience;
   Ancestry ancestry(limit);
   std::vector<Condemned> condemned;
-  for (const pid_t pid : members.first(std::min(members.size(), kMostMembers))) {
+  for (const pid_t pid : members.first(std::min(members.size(), kMostCondemned))) {
     UniqueFd handle(static_cast<int>(syscall(SYS_pidfd_open, pid, 0U)));
     // In this order: what the handle names is then known to have been below the init.
     const std::optional<std::string> status = handle ? status_of(pid) : std::nullopt;
@@ -195,79 +186,101 @@ CondemnedProcesses condemn(pid_t init, std::span<const pid_t> members) {
       const Bytes own = parse_status(*status).value_or(ProcessMemory{}).anonymous;
       condemned.push_back({.pid = pid, .handle = std::move(handle), .own = own});
     }
-    if (MonotonicClock::now() > limit) {
+    if (thread_cpu_time() > limit) {
       break;
     }
   }
   std::ranges::stable_sort(condemned, std::greater<>(), &Condemned::own);
-  return std::make_shared<const std::vector<Condemned>>(std::move(condemned));
+  return condemned;
 }
 
 void kill_all(std::span<const Condemned> condemned) {
-  std::array<pid_t, kMostMembers> killed = {};  // in a kill no memory is asked for
-  std::size_t count = 0;
   for (const Condemned& process : condemned) {
-    if (syscall(SYS_pidfd_send_signal, process.handle.get(), SIGKILL, nullptr, 0U) == 0 &&
-        count < killed.size()) {
-      killed[count++] = process.pid;
+    send_kill(process);
+  }
+  hurry_dying(condemned);  // after all signals: the first that goes first may take this processor
+}
+
+// Only what has to die at once may go first: threads that still compute would take every core, also
+// from who is to kill them, until the kernel throttles them after most of a second, and what they
+// fork would go first too.
+void hurry_dying(std::span<const Condemned> condemned) {
+  for (const Condemned& process : condemned) {
+    if (is_there(process)) {
+      hurry_all(process.pid);
     }
   }
-  // Only what has to die at once may go first: threads that still compute would take every core,
-  // also from who is to kill them, until the kernel throttles them after most of a second. (The id
-  // stays theirs for so long: process ids go round before one is given out again.) After all
-  // signals, for the first that goes first may take this thread's processor.
-  for (const pid_t pid : std::span(killed).first(count)) {
-    hurry_all(pid);
-  }
 }
 
-bool worth_a_release(std::span<const Condemned> condemned) {
-  return !condemned.empty() && condemned.front().own >= kMuchMemory && has_processors();
+bool can_help_to_die() {
+  return processors() > 1 && syscall(kProcessMrelease, -1, 0U) != 0 && errno == EBADF;
 }
 
-MemoryRelease::MemoryRelease(CondemnedProcesses condemned) : state_(std::make_shared<State>()) {
-  state_->condemned = std::move(condemned);
-  state_->killers_processor = sched_getcpu();
+bool worth_helping(std::span<const Condemned> condemned) {
+  return !condemned.empty() && condemned.front().own >= kMuchMemory;
+}
+
+TreeKill::TreeKill() : state_(std::make_shared<State>()) {
   try {
-    const ShortSlice slice;
     const BlockedSignals none_for_it = BlockedSignals::all();  // those are for who listens
     std::thread([state = state_] { work(*state); }).detach();
   } catch (const std::system_error&) {
-    state_->ended = true;
-    return;  // no thread is left: they free it alone
-  }
-  const MonotonicTime limit = MonotonicClock::now() + kStartPatience;
-  while (!state_->running && MonotonicClock::now() < limit) {
-    // To yield would be to stand behind whoever keeps the processors busy.
+    state_->ended = true;  // no thread is left
   }
 }
 
-/// EINVAL is the answer for one that is not dying, or shares its memory with a living one.
-void MemoryRelease::work(State& state) {
-  Bytes dying;
-  for (const Condemned& process : *state.condemned) {
-    dying = dying + process.own;
+TreeKill::~TreeKill() { order(Order::Dismiss); }
+
+void TreeKill::order(Order what) {
+  Order none = Order::None;
+  if (state_->order.compare_exchange_strong(none, what)) {
+    state_->order.notify_one();
   }
-  const bool hurried = hurry_beside(state.killers_processor, dying);
-  state.running = true;
-  const MonotonicTime begin = MonotonicClock::now();
-  for (const Condemned& process : *state.condemned) {
-    while (true) {
-      const bool last = state.signalled;  // before the question: then its answer stays
-      if (syscall(kProcessMrelease, process.handle.get(), 0U) == 0) {
-        ++state.released;
-        break;
-      }
-      const auto waited = MonotonicClock::now() - begin;
-      if (errno != EINVAL || last || waited > kPatience) {
-        break;
-      }
-      if (waited > kGreed && !hurried) {  // it would give way to the dying
-        sched_yield();
-      }
-    }
+}
+
+void TreeKill::kill(Condemned init, std::vector<Condemned> condemned) {
+  state_->init = std::move(init);
+  state_->condemned = std::move(condemned);
+  order(Order::Kill);
+}
+
+bool TreeKill::signalled() const {
+  const MonotonicTime limit = MonotonicClock::now() + kPatience;
+  while (!state_->signalled && !state_->ended && MonotonicClock::now() < limit) {
+    // To yield would be to stand behind whoever keeps the processors busy.
+  }
+  return state_->signalled;
+}
+
+void TreeKill::work(State& state) {
+  take_short_slices();
+  state.ready = true;
+  state.order.wait(Order::None);
+  if (state.order == Order::Kill) {
+    kill_and_release(state);
   }
   state.ended = true;
+}
+
+/// Asks for no memory, and waits for nobody.
+void TreeKill::kill_and_release(State& state) {
+  const int here = sched_getcpu();
+  put_elsewhere(state.init, here);
+  Bytes dying;
+  for (const Condemned& process : state.condemned) {
+    put_elsewhere(process, here);
+    dying = dying + process.own;
+  }
+  state.goes_first = hurry_beside(dying);
+  release_memory(state.init);  // refused: it lives; but then the way is in the caches
+  send_kill(state.init);       // first, so that it reports none of the deaths that follow
+  for (const Condemned& process : state.condemned | std::views::reverse) {
+    send_kill(process);
+  }
+  state.signalled = true;
+  for (const Condemned& process : state.condemned) {
+    state.released += release_memory(process) ? 1 : 0;
+  }
 }
 
 }  // namespace keisei::os

@@ -12,8 +12,10 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <optional>
+#include <filesystem>
+#include <iterator>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -25,13 +27,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Where there is one only, nobody helps.
-bool has_processors() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  return sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 1;
-}
-
 Child sleeper() {
   auto child =
       Child::spawn({.argv = {"sleep", "60"}, .environment = current_environment(), .fds = {}});
@@ -42,9 +37,9 @@ Child sleeper() {
 TEST(KillMembers, KillsWhatIsBelowTheInit) {
   Child child = sleeper();
   const std::array members = {child.pid()};
-  const CondemnedProcesses condemned = condemn(getpid(), members);
-  EXPECT_EQ(condemned->size(), 1U);
-  kill_all(*condemned);
+  const std::vector<Condemned> condemned = condemn(getpid(), members);
+  EXPECT_EQ(condemned.size(), 1U);
+  kill_all(condemned);
   EXPECT_EQ(child.wait().signal, SIGKILL);
 }
 
@@ -85,67 +80,55 @@ TEST(KillMembers, CondemnsFirstWhatHasTheMostMemoryOfItsOwn) {
   const Holder mapper(0, 60'000'000);
   const Holder large(30'000'000, 0);
   const std::array members = {small.pid(), mapper.pid(), large.pid()};
-  CondemnedProcesses condemned = condemn(getpid(), members);
-  for (int i = 0; i < 100 && condemned->size() < 3; ++i) {  // it takes no more than 1 ms
+  std::vector<Condemned> condemned = condemn(getpid(), members);
+  for (int i = 0; i < 100 && condemned.size() < 3; ++i) {  // it takes no more than 2 ms
     condemned = condemn(getpid(), members);
   }
-  ASSERT_EQ(condemned->size(), 3U);
-  EXPECT_EQ(condemned->front().pid, large.pid());
-  EXPECT_EQ(worth_a_release(*condemned), has_processors());
-}
-
-TEST(MemoryRelease, IsNotWorthwhileForWhatIsMappedFromAFile) {
-  const Holder mapper(0, 60'000'000);
-  const std::array members = {mapper.pid()};
-  const CondemnedProcesses condemned = condemn(getpid(), members);
-  ASSERT_EQ(condemned->size(), 1U);
-  EXPECT_FALSE(worth_a_release(*condemned));
+  ASSERT_EQ(condemned.size(), 3U);
+  EXPECT_EQ(condemned.front().pid, large.pid());
 }
 
 TEST(KillMembers, LeavesAloneWhatIsNotBelowTheInit) {
   Child child = sleeper();
   Child other = sleeper();
   const std::array members = {child.pid(), getpid(), pid_t{1}, pid_t{0}};
-  EXPECT_TRUE(condemn(other.pid(), members)->empty());
+  EXPECT_TRUE(condemn(other.pid(), members).empty());
   EXPECT_FALSE(child.poll());
 }
 
-TEST(MemoryRelease, IsWorthwhileForALargeProcessOnly) {
-  std::vector<Condemned> condemned;
-  EXPECT_FALSE(worth_a_release(condemned));
-  condemned.push_back({.own = {4'000'000}});
-  EXPECT_FALSE(worth_a_release(condemned));
-  condemned.front().own = {400'000'000};
-  EXPECT_EQ(worth_a_release(condemned), has_processors());
-}
-
-void wait_for(const MemoryRelease& release) {
-  while (!release.ended()) {
+template <typename Condition>
+bool soon(const Condition& condition) {
+  const MonotonicTime limit = MonotonicClock::now() + 20s;
+  while (!condition() && MonotonicClock::now() < limit) {
     std::this_thread::yield();
   }
+  return condition();
 }
 
-TEST(MemoryRelease, FreesMemoryOfWhatIsKilledAfterItHasBegun) {
-  if (syscall(448 /* process_mrelease */, -1, 0U) != 0 && errno != EBADF) {
-    GTEST_SKIP() << "the kernel has no process_mrelease, or does not let us";
+/// As the init of what is to be killed.
+Condemned as_init(const Child& child) {
+  return {.pid = child.pid(),
+          .handle = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, child.pid(), 0U)))};
+}
+
+TEST(TreeKill, KillsTheInitAndAllThatAreCondemned) {
+  Child init = sleeper();
+  std::array<Child, 3> children = {sleeper(), sleeper(), sleeper()};
+  const std::array members = {children[0].pid(), children[1].pid(), children[2].pid()};
+  std::vector<Condemned> condemned = condemn(getpid(), members);
+  for (int i = 0; i < 100 && condemned.size() < 3; ++i) {
+    condemned = condemn(getpid(), members);
   }
-  if (!has_processors()) {
-    GTEST_SKIP() << "one processor: nobody frees memory beside the dying";
-  }
-  // The dying can be faster, but not always.
-  int released = 0;
-  for (int i = 0; i < 200 && released == 0; ++i) {
-    Child child = sleeper();
-    const std::array members = {child.pid()};
-    const CondemnedProcesses condemned = condemn(getpid(), members);
-    MemoryRelease release(condemned);
-    kill_all(*condemned);
-    release.signalled();
-    wait_for(release);
-    released += release.released();
+  ASSERT_EQ(condemned.size(), 3U);
+  TreeKill kill;
+  EXPECT_FALSE(init.poll());
+  kill.kill(as_init(init), std::move(condemned));
+  EXPECT_TRUE(soon([&kill] { return kill.signalled(); }));
+  EXPECT_EQ(init.wait().signal, SIGKILL);
+  for (Child& child : children) {
     EXPECT_EQ(child.wait().signal, SIGKILL);
   }
-  EXPECT_EQ(released, 1);
+  EXPECT_TRUE(soon([&kill] { return kill.ended(); }));
 }
 
 /// Two of the processors that this thread may use, until it ends. False: there are not so many.
@@ -167,76 +150,112 @@ class OnTwoProcessors {
   OnTwoProcessors& operator=(const OnTwoProcessors&) = delete;
 
   explicit operator bool() const { return CPU_COUNT(&two_) == 2; }
-  /// On the one where the caller is not.
-  void put_elsewhere(pid_t pid) const {
-    cpu_set_t other = two_;
-    CPU_CLR(static_cast<std::size_t>(sched_getcpu()), &other);
-    EXPECT_EQ(sched_setaffinity(pid, sizeof other, &other), 0);
-  }
 
  private:
   cpu_set_t before_;
   cpu_set_t two_;
 };
 
-bool may_go_first() {
-  const Child child = sleeper();
-  const sched_param lowest = {.sched_priority = 1};
-  return sched_setscheduler(child.pid(), SCHED_RR, &lowest) == 0;
+void wait_until_ready(const TreeKill& kill) {
+  ASSERT_TRUE(soon([&kill] { return kill.ready(); }));
 }
 
-/// Who dies at real-time priority would take the processor from whoever frees memory beside it.
-TEST(MemoryRelease, IsNotDisplacedByWhoGoesFirst) {
-  if (syscall(448 /* process_mrelease */, -1, 0U) != 0 && errno != EBADF) {
-    GTEST_SKIP() << "the kernel has no process_mrelease, or does not let us";
-  }
+/// The dying can be faster, but not always: on a quiet machine it is one of thirty.
+TEST(TreeKill, FreesTheMemoryOfWhomItKills) {
   const OnTwoProcessors two;
-  if (!two || !may_go_first()) {
-    GTEST_SKIP() << "nobody can go first here";
+  if (!two || !can_help_to_die()) {
+    GTEST_SKIP() << "one processor, or a kernel that has no process_mrelease or does not let us";
   }
-  int tried = 0;
   int released = 0;
-  for (int i = 0; i < 300 && tried < 20; ++i) {
+  for (int i = 0; i < 60 && released < 10; ++i) {
+    Child init = sleeper();
     const Holder holder(20'000'000, 0);
     const std::array members = {holder.pid()};
-    const CondemnedProcesses condemned = condemn(getpid(), members);
-    const MonotonicTime begin = MonotonicClock::now();
-    MemoryRelease release(condemned);
-    two.put_elsewhere(holder.pid());  // where the release is
-    if (condemned->empty() || MonotonicClock::now() > begin + 900us) {
-      continue;  // others kept the processors, and it may have given up
-    }
-    ++tried;
-    kill_all(*condemned);
-    release.signalled();
-    wait_for(release);
-    released += release.released();
+    std::vector<Condemned> condemned = condemn(getpid(), members);
+    ASSERT_EQ(condemned.size(), 1U);
+    EXPECT_TRUE(worth_helping(condemned));
+    TreeKill kill;
+    wait_until_ready(kill);
+    kill.kill(as_init(init), std::move(condemned));
+    EXPECT_TRUE(soon([&kill] { return kill.ended(); }));
+    released += kill.released();
+    EXPECT_EQ(init.wait().signal, SIGKILL);
   }
-  if (tried < 20) {
-    GTEST_SKIP() << "other processes kept the processors busy";
-  }
-  EXPECT_GE(released, 16);  // otherwise it is about every second one
+  EXPECT_EQ(released, 10);
 }
 
-TEST(MemoryRelease, EndsWhereNobodyIsKilled) {
+TEST(TreeKill, IsNotWorthwhileForWhatIsMappedFromAFileNorForLittle) {
+  const Holder mapper(4'000'000, 60'000'000);
+  const std::array members = {mapper.pid()};
+  const std::vector<Condemned> condemned = condemn(getpid(), members);
+  ASSERT_EQ(condemned.size(), 1U);
+  EXPECT_FALSE(worth_helping(condemned));
+  EXPECT_FALSE(worth_helping({}));
+}
+
+TEST(TreeKill, IsOrderedOnce) {
+  Child init = sleeper();
+  TreeKill kill;
+  wait_until_ready(kill);
+  kill.kill(as_init(init), {});
+  EXPECT_FALSE(kill.ready());
+  EXPECT_EQ(init.wait().signal, SIGKILL);
+}
+
+/// None of them takes the processor from who kills and frees.
+TEST(TreeKill, PutsWhoIsToDieOnOtherProcessors) {
+  const OnTwoProcessors two;
+  if (!two) {
+    GTEST_SKIP() << "one processor";
+  }
+  Child init = sleeper();
   Child child = sleeper();
   const std::array members = {child.pid()};
-  const CondemnedProcesses condemned = condemn(getpid(), members);
-  MemoryRelease release(condemned);
-  wait_for(release);
-  EXPECT_EQ(release.released(), 0);
-  EXPECT_FALSE(child.poll());
+  TreeKill kill;
+  kill.kill(as_init(init), condemn(getpid(), members));
+  ASSERT_TRUE(soon([&kill] { return kill.ended(); }));
+  for (const pid_t dead : {init.pid(), child.pid()}) {  // not yet reaped
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    ASSERT_EQ(sched_getaffinity(dead, sizeof allowed, &allowed), 0);
+    EXPECT_EQ(CPU_COUNT(&allowed), 1);
+  }
+  EXPECT_EQ(init.wait().signal, SIGKILL);
+  EXPECT_EQ(child.wait().signal, SIGKILL);
+}
+
+std::size_t own_threads() {
+  const std::filesystem::directory_iterator threads("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(threads), end(threads)));
+}
+
+TEST(TreeKill, HasAThreadThatEndsWhereNobodyIsToBeKilled) {
+#ifdef __SANITIZE_THREAD__
+  constexpr std::size_t kOthers = 1;  // the sanitizer's
+#else
+  constexpr std::size_t kOthers = 0;
+#endif
+  const auto alone = [] { return own_threads() <= 1 + kOthers; };
+  ASSERT_TRUE(soon(alone));  // those of other tests have ended
+  {
+    const TreeKill kill;
+    EXPECT_FALSE(kill.ended());
+    EXPECT_FALSE(alone());
+  }
+  EXPECT_TRUE(soon(alone));
 }
 
 /// Its handles are its own: nobody has to wait for it.
-TEST(MemoryRelease, OutlivesWhoMadeIt) {
+TEST(TreeKill, GoesOnWithoutWhoHasOrderedIt) {
+  Child init = sleeper();
   Child child = sleeper();
   const std::array members = {child.pid()};
-  std::optional<MemoryRelease> release(condemn(getpid(), members));
-  const MemoryRelease watching = *release;
-  release.reset();
-  wait_for(watching);
-  EXPECT_FALSE(child.poll());
+  {
+    TreeKill kill;
+    kill.kill(as_init(init), condemn(getpid(), members));
+  }
+  EXPECT_EQ(child.wait().signal, SIGKILL);
+  EXPECT_EQ(init.wait().signal, SIGKILL);
 }
 
 }  // namespace

@@ -17,7 +17,6 @@
 #include <optional>
 
 #include "base/check.h"
-#include "os/kill_members.h"
 #include "os/program.h"
 #include "os/spawn.h"
 
@@ -248,27 +247,41 @@ bool Jail::let_tree_run(std::chrono::nanoseconds lease) {
   return send({.kind = JailOrderKind::LetTreeRun, .lease_ns = lease.count()});
 }
 
+void Jail::prepare_to_kill() {
+  if (kill_ || hold_.containment == Containment::Sweep || !can_help_to_die()) {
+    return;
+  }
+  try {
+    kill_ = std::make_unique<TreeKill>();
+  } catch (const std::bad_alloc&) {
+    // Its kill takes longer.
+  }
+}
+
 void Jail::kill_tree(std::span<const pid_t> members, bool help) {
   if (hold_.containment == Containment::Sweep) {
     shutdown(control_.get(), SHUT_WR);  // the lifeline: the init sweeps, then ends
     return;
   }
-  CondemnedProcesses condemned;
-  std::optional<MemoryRelease> release;
+  std::vector<Condemned> condemned;
   try {
     condemned = condemn(init_pid_, members);
-    if (help && worth_a_release(*condemned)) {
-      release.emplace(condemned);
-    }
   } catch (const std::bad_alloc&) {
     // What is not condemned dies with the init.
   }
-  kill_init();  // first, so that it reports none of the deaths that follow
-  if (condemned) {
-    kill_all(*condemned);
+  const bool helped = help && kill_ && kill_->ready() && worth_helping(condemned);
+  UniqueFd init(helped ? fcntl(pidfd_.get(), F_DUPFD_CLOEXEC, 0) : -1);
+  if (!init) {
+    kill_init();  // first, so that it reports none of the deaths that follow
+    kill_all(condemned);
+    return;
   }
-  if (release) {
-    release->signalled();
+  kill_->kill({.pid = init_pid_, .handle = std::move(init)}, std::move(condemned));
+  if (!kill_->signalled()) {  // others have every processor
+    kill_init();
+    kill_all(kill_->condemned());
+  } else if (kill_->goes_first()) {
+    hurry_dying(kill_->condemned());
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "base/unique_fd.h"
 #include "base/units.h"
 #include "os/jail.h"
+#include "os/kill_members.h"
 #include "os/process.h"
 
 namespace keisei::os {
@@ -107,11 +109,14 @@ class Jail {
   /// that, however late the caller gets a processor again: it has needed none meanwhile, and so
   /// gets one soon. False as above.
   bool let_tree_run(std::chrono::nanoseconds lease);
-  /// Ends the whole tree at once, and helps its `members` to die soon on a busy machine: each is
-  /// killed by itself, and with `help` a thread frees the memory of a large tree beside the dying.
-  /// The kill waits 1 ms at most to find what is to be killed, and 1 ms for that thread to run.
-  /// No `help` at low weight: who dies there gets no processor to leave its locks with, and is held
-  /// up by whoever waits for those.
+  /// Of a tree that has grown large: its kill can be helped from now on. Takes a thread, which
+  /// sleeps until then.
+  void prepare_to_kill();
+  /// Ends the whole tree at once: each of its `members` (the largest first) is killed by itself,
+  /// and with `help`, where it is prepared, a thread does that and frees the memory beside the
+  /// dying (TreeKill). The kill waits for 2 ms of its own CPU time at most to find them, and for 2
+  /// ms for that thread. No `help` at low weight: who dies there gets no processor to leave its
+  /// locks with, and is held up by whoever waits for those.
   void kill_tree(std::span<const pid_t> members, bool help);
   /// Where kill_tree() did not help: an init that sweeps may have been stopped by whom it sweeps.
   void rouse_init();
@@ -135,6 +140,7 @@ class Jail {
   UniqueFd control_;
   UniqueFd pidfd_;
   UniqueFd scratch_;
+  std::unique_ptr<TreeKill> kill_;
   pid_t init_pid_;
   JailHold hold_;
   std::deque<HeardMessage> early_;
