@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -24,7 +25,6 @@ constexpr auto kFirstSample = 2ms;         // most of what ends at once is never
 constexpr auto kCommonInterval = 20ms;     // the longest of the monitor's
 constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
 constexpr std::size_t kFewProcesses = 16;  // whose account delays no kill
-constexpr Bytes kMuchMemory = {16 << 20};  // less is given back within a millisecond or two
 constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
 constexpr std::size_t kStderrTail = 4096;  // bytes
 constexpr int kNotFound = 127;             // what a shell answers for a missing command
@@ -306,9 +306,6 @@ void GuardedTask::look(MonotonicTime now) {
   watch_scratch();
   share_.go_on_at_last(*jail_);
   const ResourceSample sample = monitor_->sample(now);
-  if (sample.memory >= kMuchMemory) {
-    jail_->prepare_to_kill();
-  }
   const std::chrono::nanoseconds elapsed = now - facts_.admitted;
   if (context_.gpu != nullptr && elapsed > kGpuWorthwhile) {
     monitor_->note_gpu(*context_.gpu, now);
@@ -320,6 +317,9 @@ void GuardedTask::look(MonotonicTime now) {
   if (facts_.breach) {
     decide(now, facts_.breach->outcome, [this] { return facts_.breach->message(); });
     return;
+  }
+  if (sample.memory >= os::kMuchMemory) {
+    jail_->prepare_to_kill();
   }
   soft_limits_->look(sample, elapsed);
   govern(now, sample.cpu_seconds);
@@ -363,10 +363,15 @@ void GuardedTask::decide(MonotonicTime now, Outcome outcome,
 }
 
 void GuardedTask::kill_all() {
-  if (monitor_->members().size() <= kFewProcesses) {
-    monitor_->account();
+  std::vector<pid_t> members;
+  try {
+    if (monitor_->members().size() <= kFewProcesses) {
+      monitor_->account();
+    }
+    members = monitor_->largest_members(os::kMostCondemned);
+  } catch (const std::bad_alloc&) {
+    // They die with their init.
   }
-  const std::vector<pid_t> members = monitor_->largest_members(os::kMostCondemned);
   const bool lifted = share_.lift_to_die(members);
   jail_->kill_tree(members, lifted);
   if (jail_->containment() != os::Containment::Sweep) {

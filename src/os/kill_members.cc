@@ -23,6 +23,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/thread_cpu_time.h"
 #include "os/blocked_signals.h"
@@ -33,10 +34,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kMostThreads = 64;        // whichever of them ends last frees the memory
-constexpr int kDeepest = 256;           // generations below the init
-constexpr long kProcessMrelease = 448;  // the number is the same on every architecture
-constexpr Bytes kMuchMemory = {16 << 20};
+constexpr int kMostThreads = 64;             // whichever of them ends last frees the memory
+constexpr int kDeepest = 256;                // generations below the init
+constexpr long kProcessMrelease = 448;       // the number is the same on every architecture
 constexpr Bytes kBriefly = megabytes(1000);  // given back in some 50 ms by two processors
 constexpr auto kSearchPatience = 2ms;        // of a kill for what is to be killed
 constexpr auto kPatience = 2ms;              // of who decides for the thread that kills
@@ -239,6 +239,7 @@ void TreeKill::order(Order what) {
 }
 
 void TreeKill::kill(Condemned init, std::vector<Condemned> condemned) {
+  KEISEI_CHECK(state_->order == Order::None, "a tree is killed twice");  // its thread reads these
   state_->init = std::move(init);
   state_->condemned = std::move(condemned);
   order(Order::Kill);

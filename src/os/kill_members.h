@@ -21,6 +21,8 @@ struct Condemned {
 };
 
 inline constexpr std::size_t kMostCondemned = 64;
+/// Less is given back within a millisecond or two.
+inline constexpr Bytes kMuchMemory = {16 << 20};
 
 /// Those of the first 64 `members` that are below `init`, the largest first (by memory of its own);
 /// the rest dies with it, as does what is not found within 2 ms of CPU time: a kill does not wait
@@ -39,8 +41,7 @@ void hurry_dying(std::span<const Condemned> condemned);
 /// Whether a TreeKill helps anybody here: with one processor its thread would stand in the way, and
 /// a kernel may have no process_mrelease, or not allow it.
 [[nodiscard]] bool can_help_to_die();
-/// Whether the largest has 16 MiB or more of its own: less is given back within a millisecond or
-/// two.
+/// Whether the largest has much memory of its own.
 [[nodiscard]] bool worth_helping(std::span<const Condemned> condemned);
 
 /// Kills a large tree from a thread of its own, which then frees the memory of its processes beside
@@ -54,8 +55,8 @@ void hurry_dying(std::span<const Condemned> condemned);
 /// last and asked about at once, and the first threads of all are put on other processors than this
 /// one. What is mapped shared, files and shared memory, the kernel leaves to the dying.
 ///
-/// Where the dying go first the thread does too, but for more than 1 GB with two processors: no one
-/// else would get one for long.
+/// Where the dying may go first (kill_all) the thread does too; of more than 1 GB with two
+/// processors neither does, for no one else would get one for long.
 ///
 /// Nobody waits for the thread's end, for the kernel may hold it as long as it holds the dying.
 class TreeKill {

@@ -184,13 +184,21 @@ TEST(TreeKill, FreesTheMemoryOfWhomItKills) {
   EXPECT_EQ(released, 10);
 }
 
-TEST(TreeKill, IsNotWorthwhileForWhatIsMappedFromAFileNorForLittle) {
-  const Holder mapper(4'000'000, 60'000'000);
+TEST(TreeKill, IsNotWorthwhileForWhatIsMappedFromAFile) {
+  const Holder mapper(0, 60'000'000);
   const std::array members = {mapper.pid()};
   const std::vector<Condemned> condemned = condemn(getpid(), members);
   ASSERT_EQ(condemned.size(), 1U);
   EXPECT_FALSE(worth_helping(condemned));
-  EXPECT_FALSE(worth_helping({}));
+}
+
+TEST(TreeKill, IsWorthwhileForALargeProcessOnly) {
+  std::vector<Condemned> condemned;
+  EXPECT_FALSE(worth_helping(condemned));
+  condemned.push_back({.own = {4'000'000}});
+  EXPECT_FALSE(worth_helping(condemned));
+  condemned.front().own = {400'000'000};
+  EXPECT_TRUE(worth_helping(condemned));
 }
 
 TEST(TreeKill, IsOrderedOnce) {

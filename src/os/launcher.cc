@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "base/check.h"
 #include "os/program.h"
@@ -248,11 +249,11 @@ bool Jail::let_tree_run(std::chrono::nanoseconds lease) {
 }
 
 void Jail::prepare_to_kill() {
-  if (kill_ || hold_.containment == Containment::Sweep || !can_help_to_die()) {
+  if (std::exchange(prepared_, true) || hold_.containment == Containment::Sweep) {
     return;
   }
   try {
-    kill_ = std::make_unique<TreeKill>();
+    kill_ = can_help_to_die() ? std::make_unique<TreeKill>() : nullptr;
   } catch (const std::bad_alloc&) {
     // Its kill takes longer.
   }

@@ -141,6 +141,7 @@ class Jail {
   UniqueFd pidfd_;
   UniqueFd scratch_;
   std::unique_ptr<TreeKill> kill_;
+  bool prepared_ = false;
   pid_t init_pid_;
   JailHold hold_;
   std::deque<HeardMessage> early_;
