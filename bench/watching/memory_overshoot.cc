@@ -1,7 +1,8 @@
-// memory_overshoot [RUNS [CASE]]: by how much a worker that touches memory as fast as it can gets
-// above its limit of 300 MB before it is stopped, counted by the worker itself. `malloc` is held by
-// RLIMIT_DATA (the target is 0); the others only by polling (64 MB): shared mappings, memfds that
-// nobody maps, two processes, a hundred.
+// memory_overshoot [RUNS [CASE|all [REST LIMIT]]]: by how much a worker that touches memory as fast
+// as it can gets above its limit (300 MB) before it is stopped, counted by the worker itself.
+// `malloc` is held by RLIMIT_DATA (the target is 0); the others only by polling (64 MB): shared
+// mappings, memfds that nobody maps, two processes, a hundred. With REST they have been asleep for
+// so many milliseconds, and are looked at rarely, when they begin.
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,9 +23,13 @@ namespace {
 
 using namespace keisei;
 
-constexpr int kLimitMb = 300;
+struct Attack {
+  std::string how;
+  std::string rest_ms = "0";
+  int limit_mb = 300;
+};
 
-void measure(const std::string& how, int runs) {
+void measure(const Attack& attack, int runs) {
   std::vector<double> overshoot;
   std::vector<double> rate;  // MB/s
   for (int i = 0; i < runs; ++i) {
@@ -32,24 +37,28 @@ void measure(const std::string& how, int runs) {
     KEISEI_CHECK(ftruncate(page.get(), sizeof(std::int64_t)) == 0, "ftruncate");
     void* memory = mmap(nullptr, sizeof(std::int64_t), PROT_READ, MAP_SHARED, page.get(), 0);
     KEISEI_CHECK(memory != MAP_FAILED, "mmap");
-    guard::GuardedCommand command = bench::victim({"touch", how});
+    guard::GuardedCommand command = bench::victim({"touch", attack.how, attack.rest_ms});
     command.fds = {{page.get(), bench::kCounterFd}};
-    const auto ends = bench::run_all({command}, {.memory = megabytes(kLimitMb), .processes = 200});
+    const auto ends =
+        bench::run_all({command}, {.memory = megabytes(attack.limit_mb), .processes = 200});
     const guard::GuardRecord& record = ends.front().record;
     const auto touched =
         static_cast<double>(static_cast<const std::atomic<std::int64_t>*>(memory)->load());
     munmap(memory, sizeof(std::int64_t));
     if (record.outcome != guard::Outcome::OverMemory) {
-      fmt::print(stderr, "{}: {}: {}\n", how, guard::to_string(record.outcome), record.cause);
+      fmt::print(stderr, "{}: {}: {}\n", attack.how, guard::to_string(record.outcome),
+                 record.cause);
       std::exit(1);
     }
-    overshoot.push_back(std::max(0.0, touched - kLimitMb));
-    rate.push_back(touched / (record.latency_ms + record.kill_ms.value_or(0)) * 1e3);
+    overshoot.push_back(std::max(0.0, touched - attack.limit_mb));
+    rate.push_back(
+        touched /
+        (record.latency_ms - std::atof(attack.rest_ms.c_str()) + record.kill_ms.value_or(0)) * 1e3);
   }
   fmt::print(
       "{:<9} {} runs at {:4.0f} MB/s (start and end included): overshoot p50 {:3.0f}  p90 {:3.0f}  "
       "max {:3.0f} MB\n",
-      how, runs, bench::quantile(rate, 0.5), bench::quantile(overshoot, 0.5),
+      attack.how, runs, bench::quantile(rate, 0.5), bench::quantile(overshoot, 0.5),
       bench::quantile(overshoot, 0.9), bench::quantile(overshoot, 1));
 }
 
@@ -59,8 +68,13 @@ int main(int argc, char** argv) {
   bench::be_victim_if_asked(argc, argv);
   const int runs = argc > 1 ? std::max(1, std::atoi(argv[1])) : 20;
   for (const std::string_view how : {"malloc", "shared", "memfd", "children", "hundred"}) {
-    if (argc < 3 || how == argv[2]) {
-      measure(std::string(how), runs);
+    if (argc < 3 || how == argv[2] || std::string_view(argv[2]) == "all") {
+      Attack attack{.how = std::string(how)};
+      if (argc > 4) {
+        attack.rest_ms = argv[3];
+        attack.limit_mb = std::max(1, std::atoi(argv[4]));
+      }
+      measure(attack, runs);
     }
   }
   return 0;

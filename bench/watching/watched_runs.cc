@@ -7,10 +7,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string_view>
+#include <thread>
 
 #include "base/check.h"
 #include "os/program.h"
@@ -69,7 +71,14 @@ Counter& counter() {
   }
 }
 
-[[noreturn]] void touch(std::string_view how) {
+[[noreturn]] void touch(std::string_view how, std::chrono::milliseconds rest) {
+  const auto wake = std::chrono::steady_clock::now() + rest;  // all of them at once
+  for (int others = how == "children"  ? 1
+                    : how == "hundred" ? 99
+                                       : 0;
+       others > 0 && fork() != 0; --others) {
+  }
+  std::this_thread::sleep_until(wake);
   if (how == "malloc") {
     touch_mapped(MAP_PRIVATE);
   }
@@ -80,8 +89,6 @@ Counter& counter() {
     touch_memfd();
   }
   KEISEI_CHECK(how == "children" || how == "hundred", "no such victim");
-  for (int others = how == "children" ? 1 : 99; others > 0 && fork() != 0; --others) {
-  }
   touch_mapped(MAP_PRIVATE);
 }
 
@@ -104,7 +111,7 @@ void be_victim_if_asked(int argc, char** argv) {
   if (kind == "busy") {
     busy();
   }
-  touch(argc > 3 ? argv[3] : "");
+  touch(argc > 3 ? argv[3] : "", std::chrono::milliseconds(argc > 4 ? std::atoi(argv[4]) : 0));
 }
 
 guard::GuardedCommand victim(std::vector<std::string> kind) {

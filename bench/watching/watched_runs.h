@@ -9,7 +9,7 @@ namespace keisei::bench {
 
 /// What `main` of each bench does first: where the arguments ask for a victim («--victim KIND
 /// ...»), be it, for ever. KIND: idle, busy, or touch HOW (malloc, shared, memfd, children:
-/// two of them, hundred).
+/// two of them, hundred) [REST]: all are there and asleep for so many milliseconds first.
 /// `touch` counts the megabytes that it touched in the shared page at kCounterFd.
 void be_victim_if_asked(int argc, char** argv);
 

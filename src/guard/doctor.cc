@@ -145,7 +145,7 @@ bool in_cgroup(const HostFacts& facts) { return is_inside(facts, "cgroup"); }
 /// Who may not ask what a mapping holds sees the pages that are in page tables, and no others.
 std::string sampled_memory(const HostFacts& facts) {
   std::string text =
-      "sampled at least every 20 ms, more often near the limit, killed when above; may overshoot "
+      "sampled at least every 40 ms, more often near the limit, killed when above; may overshoot "
       "by some MB";
   if (!line_of(facts.tier.not_enforced, "memory: without a cgroup").empty()) {
     text +=
@@ -168,7 +168,7 @@ void add_resources(Table& table, const HostFacts& facts) {
   table.tried(
       "process limit", facts.threads_refused.has_value(),
       enforced(facts.threads_refused.value_or("") + (cgroup ? "" : "; what is between is sampled")),
-      measured("sampled at least every 20 ms, more often near the limit, killed when above",
+      measured("sampled at least every 40 ms, more often near the limit, killed when above",
                facts.privileged ? "run keisei as an ordinary user" : facts.namespaces_remedy));
   const std::string processes = line_of(facts.tier.enforced, "processes:");
   const std::string_view tasks = told(facts.worker, "limit_tasks");

@@ -21,13 +21,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kFirstSample = 2ms;         // most of what ends at once is never sampled
-constexpr auto kCommonInterval = 20ms;     // the longest of the monitor's
-constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
-constexpr std::size_t kFewProcesses = 16;  // whose account delays no kill
-constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
-constexpr std::size_t kStderrTail = 4096;  // bytes
-constexpr int kNotFound = 127;             // what a shell answers for a missing command
+constexpr auto kFirstSample = 2ms;               // most of what ends at once is never sampled
+constexpr auto kCommonIntervals = {40ms, 20ms};  // the longest of the monitor's
+constexpr auto kGovernedInterval = 10ms;         // of the CPU limit's stop and go
+constexpr std::size_t kFewProcesses = 16;        // whose account delays no kill
+constexpr auto kGpuWorthwhile = 250ms;           // asking costs more than a short run
+constexpr std::size_t kStderrTail = 4096;        // bytes
+constexpr int kNotFound = 127;                   // what a shell answers for a missing command
 constexpr int kNotExecutable = 126;
 
 Ending exec_failure(const GuardedCommand& command, int error) {
@@ -200,7 +200,12 @@ void GuardedTask::step(Wake wake) {
 /// Far from the limit all runs look at the same instants: four are one wake-up of the loop.
 MonotonicTime GuardedTask::next_sample(MonotonicTime now) const {
   const MonotonicTime next = now + sample_interval(now);
-  return next - now < kCommonInterval ? next : next - next.time_since_epoch() % kCommonInterval;
+  for (const auto common : kCommonIntervals) {
+    if (next - now >= common) {
+      return next - next.time_since_epoch() % common;
+    }
+  }
+  return next;
 }
 
 std::chrono::nanoseconds GuardedTask::sample_interval(MonotonicTime now) const {

@@ -158,13 +158,13 @@ TEST_F(HiddenMemoryTest, TheSecondLookIsPaidForAlsoWhereItAcquits) {
     view_.processes[101].mapped = {{.file = {.device = 1, .inode = 9}, .allocated = allocated}};
   };
   add(101, megabytes(5));
-  map(megabytes(450));
+  map(megabytes(300));
   ResourceMonitor watching = monitor();
-  (void)watching.sample(now_);
+  (void)watching.sample(now_);  // the next scan is due after 32 ms
   map(megabytes(10));
   view_.processes[101].mapped_cost = 10ms;
-  add(101, megabytes(100));
-  EXPECT_EQ(watching.sample(now_ + 1ms).memory, megabytes(110));
+  add(101, megabytes(201));
+  EXPECT_EQ(watching.sample(now_ + 1ms).memory, megabytes(211));
   add(101, megabytes(495));  // too much, if the 10 MB are still there
   view_.processes[101].mappings = {{.proportional = megabytes(495), .anonymous = megabytes(495)}};
   const int reads = view_.mapped_reads;

@@ -21,14 +21,17 @@ using namespace std::chrono_literals;
 // on top, 15 ms for 500 MB of small pages (45 MB), and costs 0.1 MB more for each MB above that. On
 // more processors the waits are so much shorter, the shortest only while the tree grows and as far
 // as it has tasks to use them: one that rests near its limit is not looked at thousands of times a
-// second, and sixteen tasks of it can take 96 MB in the 2 ms before they are seen to grow.
+// second, and sixteen tasks of it can take 96 MB in the 2 ms before they are seen to grow. One that
+// has its size may go unseen for longer where it is still 120 MB from its limit after what it can
+// take in that time: one that works may come as near in a single look of 20 ms.
 constexpr double kTouchRate = 3e9;                   // bytes/s, of each processor
 constexpr std::chrono::nanoseconds kShortest = 2ms;  // with two of them
 constexpr std::chrono::nanoseconds kLongest = 20ms;
+constexpr std::chrono::nanoseconds kLongestSettled = 40ms;
 constexpr unsigned kTwo = 2;  // processors
 constexpr std::chrono::nanoseconds kShortestScan = 2ms;
 constexpr std::chrono::nanoseconds kLongestScan = 100ms;
-constexpr std::chrono::nanoseconds kLongestStill = 250ms;
+constexpr std::chrono::nanoseconds kLongestStill = 500ms;
 constexpr int kHiddenPatience = 3;  // scans: a table may be unreadable for an instant, during exec
 constexpr std::chrono::nanoseconds kUrgentRest = 20ms;  // at most, where growth was seen
 constexpr std::chrono::nanoseconds kExactRest = 20ms;   // at least, where none was
@@ -72,7 +75,7 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   find_members(std::move(used));
   ResourceSample sample;
   CheapSum sum = sum_up(sample);
-  const bool scan = !next_scan_ || now >= *next_scan_;
+  const bool scan = scan_is_due(now);
   const Bytes believed = cheap_sum(sum) - counted_twice_ - inherited_;
   if (leased_ && now > lease_end_) {
     growth_.leave_out(now - lease_end_);
@@ -149,7 +152,15 @@ std::chrono::nanoseconds ResourceMonitor::interval_at(Bytes memory) const {
   const unsigned processors = std::max(kTwo, options_.processors);
   const std::size_t tasks = std::max(members_.size(), static_cast<std::size_t>(threads_));
   const auto busy = growth_.seen() ? std::clamp<std::size_t>(tasks, kTwo, processors) : kTwo;
-  return pace(options_.memory_limit - memory, processors, kShortest * kTwo / busy, kLongest);
+  const Bytes headroom = options_.memory_limit - memory;
+  const auto wait = pace(headroom, processors, kShortest * kTwo / busy, kLongest);
+  const bool settled = !growth_.seen() && !members_new_ && !leased_ && hidden_in_a_row_ == 0;
+  return settled ? std::max(wait, pace(headroom - kFar, processors, 0ns, kLongestSettled)) : wait;
+}
+
+/// Rather early than late: a memfd that nobody maps makes nothing grow that is seen without a scan.
+bool ResourceMonitor::scan_is_due(MonotonicTime now) const {
+  return !next_scan_ || now + next_interval() > *next_scan_;
 }
 
 ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {

@@ -70,7 +70,7 @@ struct PerformanceMetrics {
 /// just counted them has had its share of the processor, and may get no more of it before each of
 /// them has had its own. Near is what they can take in 3 ms each, 120 MB at least.
 /// A tree far from its limit that has not used the processor since the last sample has changed
-/// nothing, and its CPU time is all that is read; but for every 250 ms, since others may do
+/// nothing, and its CPU time is all that is read; but for every 500 ms, since others may do
 /// something to its memory (khugepaged).
 class ResourceMonitor {
  public:
@@ -114,7 +114,8 @@ class ResourceMonitor {
   void note_gpu(os::GpuSampler& sampler, MonotonicTime now);
   /// How long the tree may go unseen: (limit - used) / (3 GB/s a processor), within 2 to 20 ms; of
   /// one that grows with many tasks on many processors as much less than 2 ms as it has more than
-  /// two at work.
+  /// two at work. One that has its size, and starts nobody, may for up to 40 ms: then it is 120 MB
+  /// from its limit even after these.
   [[nodiscard]] std::chrono::nanoseconds next_interval() const;
   /// The tree at the last sample.
   [[nodiscard]] const std::vector<pid_t>& members() const { return members_; }
@@ -139,6 +140,8 @@ class ResourceMonitor {
   [[nodiscard]] CpuTimes cpu_times() const;
   [[nodiscard]] bool nothing_done(const CpuTimes& used, MonotonicTime now) const;
   void find_members(CpuTimes used);
+  /// At this look, or it would be late at the next.
+  [[nodiscard]] bool scan_is_due(MonotonicTime now) const;
   enum class Look { WhenDue, Afresh };
   void scan_descriptors(MonotonicTime now, Look look);
   [[nodiscard]] CheapSum sum_up(ResourceSample& sample);

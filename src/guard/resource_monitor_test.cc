@@ -49,15 +49,15 @@ TEST_F(ResourceMonitorTest, ReadsNoMemoryOfATreeThatHasDoneNothing) {
   EXPECT_FALSE(watching.still());
 }
 
-TEST_F(ResourceMonitorTest, ReadsTheMemoryOfAStillTreeAllTheSameFourTimesASecond) {
+TEST_F(ResourceMonitorTest, ReadsTheMemoryOfAStillTreeAllTheSameTwiceASecond) {
   add(101, megabytes(5));
   view_.processes[101].cpu_time = 5ms;
   ResourceMonitor watching = monitor();
   (void)watching.sample(now_);
   (void)watching.sample(now_ + 20ms);
   view_.processes[101].memory.anonymous = megabytes(9);
-  EXPECT_EQ(watching.sample(now_ + 269ms).memory, megabytes(5));
-  EXPECT_EQ(watching.sample(now_ + 270ms).memory, megabytes(9));
+  EXPECT_EQ(watching.sample(now_ + 519ms).memory, megabytes(5));
+  EXPECT_EQ(watching.sample(now_ + 520ms).memory, megabytes(9));
 }
 
 TEST_F(ResourceMonitorTest, TakesNoTreeForStillNearItsLimit) {
@@ -250,8 +250,6 @@ TEST_F(ResourceMonitorTest, CountsAMappedMemfdOnceInTheExactProbe) {
   EXPECT_EQ(monitor().sample(now_).memory, megabytes(305));
 }
 
-/// While one process is asked nobody else's limits are looked at.
-
 TEST_F(ResourceMonitorTest, LooksMoreOftenNearTheLimit) {
   ResourceMonitor watching = monitor();
   add(101, megabytes(10));
@@ -263,6 +261,43 @@ TEST_F(ResourceMonitorTest, LooksMoreOftenNearTheLimit) {
   add(101, megabytes(499));
   (void)watching.sample(now_);
   EXPECT_EQ(watching.next_interval(), 2ms);
+}
+
+/// In 40 ms it can take 240 MB, and is 120 MB from its limit then.
+TEST_F(ResourceMonitorTest, LooksLessOftenAtATreeThatHasItsSizeFarFromItsLimit) {
+  add(101, megabytes(140));
+  ResourceMonitor watching = monitor();
+  for (const auto time : {0ms, 20ms, 240ms}) {  // what it took at first is growth for 250 ms
+    (void)watching.sample(now_ + time);
+    EXPECT_EQ(watching.next_interval(), 20ms);
+  }
+  (void)watching.sample(now_ + 260ms);
+  EXPECT_EQ(watching.next_interval(), 40ms);
+  add(101, megabytes(200));
+  (void)watching.sample(now_ + 300ms);
+  EXPECT_EQ(watching.next_interval(), 20ms);  // it grows
+  (void)watching.sample(now_ + 560ms);
+  EXPECT_EQ(watching.next_interval(), 30ms);  // 180 MB at 6 GB/s
+  add(101, megabytes(260));
+  (void)watching.sample(now_ + 590ms);
+  (void)watching.sample(now_ + 850ms);
+  EXPECT_EQ(watching.next_interval(), 20ms);
+}
+
+TEST_F(ResourceMonitorTest, LooksAsOftenAsItCanAtWhatIsNotYetKnown) {
+  add(101, megabytes(10));
+  ResourceMonitor watching = monitor();
+  (void)watching.sample(now_);
+  (void)watching.sample(now_ + 260ms);
+  EXPECT_EQ(watching.next_interval(), 40ms);
+  add(102, megabytes(1));  // it may start others
+  (void)watching.sample(now_ + 300ms);
+  EXPECT_EQ(watching.next_interval(), 20ms);
+  (void)watching.sample(now_ + 320ms);
+  EXPECT_EQ(watching.next_interval(), 40ms);
+  view_.processes[102].files = std::nullopt;  // what it has open nobody knows
+  (void)watching.sample(now_ + 400ms);
+  EXPECT_EQ(watching.next_interval(), 20ms);
 }
 
 /// Sixteen processors take in a millisecond what two take in eight.
@@ -294,7 +329,28 @@ TEST_F(ResourceMonitorTest, ReadsDescriptorTablesAtALowerRate) {
   for (int i = 0; i < 10; ++i) {
     (void)watching.sample(now_ + i * 20ms);
   }
-  EXPECT_EQ(view_.descriptor_scans, 2);  // at 0 and 100 ms: every 82 ms
+  EXPECT_EQ(view_.descriptor_scans, 3);  // at 0, 80 and 160 ms: every 82 ms at least
+}
+
+TEST_F(ResourceMonitorTest, ReadsDescriptorTablesEarlyRatherThanLate) {
+  ResourceMonitor watching = monitor();
+  add(101, megabytes(10));
+  (void)watching.sample(now_);
+  now_ += 300ms;
+  (void)watching.sample(now_);
+  ASSERT_EQ(watching.next_interval(), 40ms);
+  view_.descriptor_scans = 0;
+  (void)watching.sample(now_ + 40ms);
+  EXPECT_EQ(view_.descriptor_scans, 0);
+  (void)watching.sample(now_ + 80ms);  // 2 ms early: the next look is 38 ms late
+  EXPECT_EQ(view_.descriptor_scans, 1);
+  view_.processes[101].files = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(360)}};
+  (void)watching.sample(now_ + 160ms);
+  EXPECT_EQ(view_.descriptor_scans, 2);
+  ASSERT_EQ(watching.next_interval(), 20ms);
+  (void)watching.sample(now_ +
+                        179ms);  // looks are at common instants, which come before their time
+  EXPECT_EQ(view_.descriptor_scans, 3);
 }
 
 TEST_F(ResourceMonitorTest, ATableThatStaysUnreadableIsReported) {

@@ -147,7 +147,7 @@ class Lines {
   void limits() {
     say(on(), "timeout: wall clock");
     say(on(),
-        "memory: RLIMIT_DATA per process, tree sampled at least every 20 ms, more often near the "
+        "memory: RLIMIT_DATA per process, tree sampled at least every 40 ms, more often near the "
         "limit");
     std::string processes = "processes: sampled";
     processes += has(os::mechanism::kTaskLimit) ? ", RLIMIT_NPROC in the namespace" : "";
