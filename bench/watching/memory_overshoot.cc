@@ -1,5 +1,5 @@
-// memory_overshoot [RUNS [CASE|all [REST LIMIT]]]: by how much a worker that touches memory as fast
-// as it can gets above its limit (300 MB) before it is stopped, counted by the worker itself.
+// memory_overshoot [RUNS [CASE|all [REST [LIMIT]]]]: by how much a worker that touches memory as
+// fast as it can gets above its limit (300 MB) before it is stopped, counted by the worker itself.
 // `malloc` is held by RLIMIT_DATA (the target is 0); the others only by polling (64 MB): shared
 // mappings, memfds that nobody maps, two processes, a hundred. With REST they have been asleep for
 // so many milliseconds, and are looked at rarely, when they begin.
@@ -70,10 +70,8 @@ int main(int argc, char** argv) {
   for (const std::string_view how : {"malloc", "shared", "memfd", "children", "hundred"}) {
     if (argc < 3 || how == argv[2] || std::string_view(argv[2]) == "all") {
       Attack attack{.how = std::string(how)};
-      if (argc > 4) {
-        attack.rest_ms = argv[3];
-        attack.limit_mb = std::max(1, std::atoi(argv[4]));
-      }
+      attack.rest_ms = argc > 3 ? argv[3] : attack.rest_ms;
+      attack.limit_mb = argc > 4 ? std::max(1, std::atoi(argv[4])) : attack.limit_mb;
       measure(attack, runs);
     }
   }

@@ -25,7 +25,7 @@ double cpu_seconds() {
   return to_seconds(usage.ru_utime) + to_seconds(usage.ru_stime);
 }
 
-/// Between what the runs' start and end cost, which is told apart: a run has these once.
+/// Between the runs' start and end, which are told apart: a run has these once.
 class WatchingAlone {
  public:
   explicit WatchingAlone(int seconds_each)
@@ -34,25 +34,20 @@ class WatchingAlone {
           const MonotonicTime start = MonotonicClock::now();
           const double before = cpu_seconds();
           std::this_thread::sleep_for(std::chrono::seconds(seconds_each) - kStart - kEnd);
-          cpu_seconds_ = cpu_seconds() - before;
-          share_ = cpu_seconds_ / seconds(MonotonicClock::now() - start);
+          share_ = (cpu_seconds() - before) / seconds(MonotonicClock::now() - start);
         }) {}
 
-  struct Cost {
-    double share;  // of a core
-    double cpu_seconds;
-  };
-  [[nodiscard]] Cost join() {
+  /// Of a core.
+  [[nodiscard]] double join() {
     thread_.join();
-    return {.share = share_, .cpu_seconds = cpu_seconds_};
+    return share_;
   }
 
  private:
   static constexpr std::chrono::milliseconds kStart{500};
   static constexpr std::chrono::milliseconds kEnd{250};
   double share_ = 0;
-  double cpu_seconds_ = 0;
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 void measure(const char* kind, int seconds_each) {
@@ -62,12 +57,13 @@ void measure(const char* kind, int seconds_each) {
   WatchingAlone watching(seconds_each);
   const auto runs = bench::run_all(four, {.timeout = std::chrono::seconds(seconds_each)});
   const double all = cpu_seconds() - before;
-  const WatchingAlone::Cost watched = watching.join();
+  const double took = seconds(MonotonicClock::now() - start);
+  const double share = watching.join();
   fmt::print(
       "four {:<5} workers watched: {:.2f} % of a core; {:.2f} % of {} s with their start and end, "
       "which are {:.1f} ms of CPU time each",
-      kind, 100 * watched.share, 100 * all / seconds(MonotonicClock::now() - start), seconds_each,
-      1e3 * (all - watched.cpu_seconds) / static_cast<double>(four.size()));
+      kind, 100 * share, 100 * all / took, seconds_each,
+      1e3 * (all - share * took) / static_cast<double>(four.size()));
   for (const guard::GuardedRun& run : runs) {
     fmt::print("  {}", guard::to_string(run.record.outcome));
   }

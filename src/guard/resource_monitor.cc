@@ -76,7 +76,7 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   ResourceSample sample;
   CheapSum sum = sum_up(sample);
   const bool scan = scan_is_due(now);
-  const Bytes believed = cheap_sum(sum) - counted_twice_ - inherited_;
+  const Bytes believed = net_sum(sum);
   if (leased_ && now > lease_end_) {
     growth_.leave_out(now - lease_end_);
   }
@@ -87,6 +87,7 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   const MonotonicTime stopped_at = stands_still ? MonotonicClock::now() : MonotonicTime{};
   if (scan) {
     scan_descriptors(now, Look::WhenDue);
+    growth_.note(net_sum(sum), now);  // what only a scan sees grows too
   }
   // Inherited memfds are mapped by whoever reads them; what is shared beyond them counts.
   sum.shared = sum.shared > Bytes{} ? std::max(Bytes{}, sum.shared - inherited(now)) : Bytes{};
@@ -152,15 +153,24 @@ std::chrono::nanoseconds ResourceMonitor::interval_at(Bytes memory) const {
   const unsigned processors = std::max(kTwo, options_.processors);
   const std::size_t tasks = std::max(members_.size(), static_cast<std::size_t>(threads_));
   const auto busy = growth_.seen() ? std::clamp<std::size_t>(tasks, kTwo, processors) : kTwo;
-  const Bytes headroom = options_.memory_limit - memory;
-  const auto wait = pace(headroom, processors, kShortest * kTwo / busy, kLongest);
-  const bool settled = !growth_.seen() && !members_new_ && !leased_ && hidden_in_a_row_ == 0;
-  return settled ? std::max(wait, pace(headroom - kFar, processors, 0ns, kLongestSettled)) : wait;
+  const auto wait =
+      pace(options_.memory_limit - memory, processors, kShortest * kTwo / busy, kLongest);
+  const bool settled = !growth_.seen() && !members_new_ && !leased_ && hidden_in_a_row_ == 0 &&
+                       !hidden_.growth_of_host();
+  return settled ? std::max(wait, settled_interval_at(memory)) : wait;
+}
+
+/// Of a tree that has its size; nothing near the limit.
+std::chrono::nanoseconds ResourceMonitor::settled_interval_at(Bytes memory) const {
+  return pace(options_.memory_limit - memory - kFar, std::max(kTwo, options_.processors), 0ns,
+              kLongestSettled);
 }
 
 /// Rather early than late: a memfd that nobody maps makes nothing grow that is seen without a scan.
+/// How long the next wait is depends on what this look sees.
 bool ResourceMonitor::scan_is_due(MonotonicTime now) const {
-  return !next_scan_ || now + next_interval() > *next_scan_;
+  return !next_scan_ ||
+         now + std::max(next_interval(), settled_interval_at(last_.memory)) > *next_scan_;
 }
 
 ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
@@ -212,8 +222,8 @@ bool ResourceMonitor::may_outrun(Bytes believed) const {
 }
 
 void ResourceMonitor::let_go_on(bool on_lease, Bytes memory, MonotonicTime now) {
-  const std::chrono::nanoseconds lease = on_lease ? interval_at(memory) + kLateness : 0ns;
   leased_ = on_lease;
+  const std::chrono::nanoseconds lease = on_lease ? interval_at(memory) + kLateness : 0ns;
   lease_end_ = now + lease;
   options_.go_on(lease);
 }
@@ -338,6 +348,11 @@ Bytes ResourceMonitor::inherited(MonotonicTime now) {
   const std::chrono::nanoseconds cost = thread_cpu_time() - before;
   next_inherited_ = now + std::max(kInheritedRest, kInheritedShare * cost);
   return inherited_;
+}
+
+/// Less what it counts twice, and what was handed in, as was last known.
+Bytes ResourceMonitor::net_sum(const CheapSum& visible) const {
+  return cheap_sum(visible) - counted_twice_ - inherited_;
 }
 
 Bytes ResourceMonitor::cheap_sum(const CheapSum& visible) const {

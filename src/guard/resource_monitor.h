@@ -61,9 +61,9 @@ struct PerformanceMetrics {
 /// Watches the tree below one init.
 ///   ProcessView -> sample -> ResourceSample (for the judge), PerformanceMetrics (for the record)
 /// Cheap probes at every sample; descriptor tables, and what is mapped and in no page table, at
-/// most every 6 to 100 ms; the exact and dear probe only where the cheap sum is above the limit and
-/// may count pages twice. While it stays so, the probe is repeated, with four times its CPU time
-/// and at least 20 ms between two of them: a page that is copied at last changes no cheap sum.
+/// least every 2 to 100 ms; the exact and dear probe only where the cheap sum is above the limit
+/// and may count pages twice. While it stays so, the probe is repeated, with four times its CPU
+/// time and at least 20 ms between two of them: a page that is copied at last changes no cheap sum.
 /// Many processes that grow near the limit stand still while the dear things are read: among a
 /// hundred of them one may wait 150 ms for a processor with the lock that the reader needs, and the
 /// rest take 3 GB/s meanwhile. They go on for as long as they may go unseen and no longer: who has
@@ -115,7 +115,7 @@ class ResourceMonitor {
   /// How long the tree may go unseen: (limit - used) / (3 GB/s a processor), within 2 to 20 ms; of
   /// one that grows with many tasks on many processors as much less than 2 ms as it has more than
   /// two at work. One that has its size, and starts nobody, may for up to 40 ms: then it is 120 MB
-  /// from its limit even after these.
+  /// from its limit even after these, by all that is known of it.
   [[nodiscard]] std::chrono::nanoseconds next_interval() const;
   /// The tree at the last sample.
   [[nodiscard]] const std::vector<pid_t>& members() const { return members_; }
@@ -153,6 +153,7 @@ class ResourceMonitor {
   [[nodiscard]] Bytes unseen_growth() const;
   void let_go_on(bool on_lease, Bytes memory, MonotonicTime now);
   [[nodiscard]] std::chrono::nanoseconds interval_at(Bytes memory) const;
+  [[nodiscard]] std::chrono::nanoseconds settled_interval_at(Bytes memory) const;
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
   [[nodiscard]] Exact exact(Bytes cheap);
@@ -165,6 +166,7 @@ class ResourceMonitor {
   [[nodiscard]] Alone alone();
   /// `visible`: what page tables and the scratch have.
   [[nodiscard]] Bytes cheap_sum(const CheapSum& visible) const;
+  [[nodiscard]] Bytes net_sum(const CheapSum& visible) const;
   [[nodiscard]] Bytes settle(const CheapSum& visible, MonotonicTime now);
 
   os::ProcessView& view_;

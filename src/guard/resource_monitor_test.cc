@@ -300,6 +300,17 @@ TEST_F(ResourceMonitorTest, LooksAsOftenAsItCanAtWhatIsNotYetKnown) {
   EXPECT_EQ(watching.next_interval(), 20ms);
 }
 
+TEST_F(ResourceMonitorTest, LooksAsOftenAsItCanAtWhatOnlyAScanSeesGrow) {
+  add(101, megabytes(10));
+  ResourceMonitor watching = monitor();
+  (void)watching.sample(now_);
+  (void)watching.sample(now_ + 260ms);
+  ASSERT_EQ(watching.next_interval(), 40ms);
+  view_.processes[101].files = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(50)}};
+  (void)watching.sample(now_ + 400ms);
+  EXPECT_EQ(watching.next_interval(), 20ms);
+}
+
 /// Sixteen processors take in a millisecond what two take in eight.
 TEST_F(ResourceMonitorTest, LooksMoreOftenWhereMoreProcessorsFillTheMemory) {
   ResourceMonitor watching = monitor(megabytes(500), 16);
@@ -317,7 +328,13 @@ TEST_F(ResourceMonitorTest, LooksMoreOftenWhereMoreProcessorsFillTheMemory) {
   add(109, megabytes(40));
   (void)watching.sample(now_ + 21ms);
   EXPECT_EQ(watching.next_interval(), 444'444ns);  // nine processes
-  (void)watching.sample(now_ + 22ms);
+  view_.descriptor_scans = 0;
+  MonotonicTime look = now_ + 21ms;
+  for (int i = 0; i < 9; ++i) {
+    look += watching.next_interval();
+    (void)watching.sample(look);
+  }
+  EXPECT_LE(view_.descriptor_scans, 3 * 9);  // every 2 ms: not at each of them, of nine processes
   EXPECT_EQ(watching.next_interval(), 444'444ns);
   (void)watch(watching, now_ + 30ms, now_ + 400ms);
   EXPECT_EQ(watching.next_interval(), 2ms);  // it has its size
@@ -329,7 +346,7 @@ TEST_F(ResourceMonitorTest, ReadsDescriptorTablesAtALowerRate) {
   for (int i = 0; i < 10; ++i) {
     (void)watching.sample(now_ + i * 20ms);
   }
-  EXPECT_EQ(view_.descriptor_scans, 3);  // at 0, 80 and 160 ms: every 82 ms at least
+  EXPECT_EQ(view_.descriptor_scans, 4);  // every 60 ms: 82 at most, and a wait may be 40
 }
 
 TEST_F(ResourceMonitorTest, ReadsDescriptorTablesEarlyRatherThanLate) {
@@ -348,9 +365,28 @@ TEST_F(ResourceMonitorTest, ReadsDescriptorTablesEarlyRatherThanLate) {
   (void)watching.sample(now_ + 160ms);
   EXPECT_EQ(view_.descriptor_scans, 2);
   ASSERT_EQ(watching.next_interval(), 20ms);
-  (void)watching.sample(now_ +
-                        179ms);  // looks are at common instants, which come before their time
+  (void)watching.sample(now_ + 179ms);  // common instants come before their time
   EXPECT_EQ(view_.descriptor_scans, 3);
+}
+
+/// Nobody knows at a look whether the next is 20 ms or 40 ms away: growth is just over.
+TEST_F(ResourceMonitorTest, ReadsDescriptorTablesInTimeWhenATreeHasJustSettled) {
+  ResourceMonitor watching = monitor();
+  add(101, megabytes(123));
+  (void)watching.sample(now_);
+  add(101, megabytes(130));
+  MonotonicTime last_scan = now_;
+  for (const auto time : {20, 40, 60, 80, 100, 120, 140, 160, 180, 200, 220, 240, 260, 280, 320}) {
+    const MonotonicTime now = now_ + std::chrono::milliseconds(time);
+    const int before = view_.descriptor_scans;
+    (void)watching.sample(now);
+    if (view_.descriptor_scans > before) {
+      EXPECT_LE(now - last_scan, 63ms);  // 377 MB at 6 GB/s
+      last_scan = now;
+    }
+  }
+  EXPECT_EQ(watching.next_interval(), 40ms);
+  EXPECT_GE(last_scan, now_ + 280ms);
 }
 
 TEST_F(ResourceMonitorTest, ATableThatStaysUnreadableIsReported) {
@@ -435,7 +471,6 @@ TEST_F(ResourceMonitorTest, RemembersTheExtremes) {
 }
 
 /// What was filled after it could be anything, so that it must not count as seen.
-
 TEST_F(ResourceMonitorTest, ASampleThatMissesADyingProcessDoesNotSayWhatWasSeen) {
   add(101, megabytes(30));
   add(102, megabytes(3));
@@ -451,7 +486,6 @@ TEST_F(ResourceMonitorTest, ASampleThatMissesADyingProcessDoesNotSayWhatWasSeen)
 }
 
 /// What they did was before the sample; their parent's usage has it for ever.
-
 TEST_F(ResourceMonitorTest, WhatEndedChildrenDidWasSeen) {
   add(101, megabytes(30));
   view_.processes[101].cpu_time = 20ms;

@@ -138,6 +138,26 @@ TEST_F(StopToCount, WhoGrowsGoesOnUntilTheNextLookIsDueAndForGoodWhenItHasItsSiz
   EXPECT_EQ(leases_.size(), told);
 }
 
+/// Who is on a lease is looked at when it ends, however far from its limit it was found.
+TEST_F(StopToCount, WhoHasNotGrownHasNoLongerLeaseThanTheNextLookIsAway) {
+  const auto share = [this](Bytes each) {  // nearly all of it is everybody's
+    add_many(each);
+    for (auto& [pid, process] : view_.processes) {
+      process.mappings = {
+          {.shared_memory = false, .proportional = megabytes(5), .anonymous = each}};
+    }
+  };
+  share(Bytes{24'950'000});  // 499 MB, if each page is counted as often as it is mapped
+  ResourceMonitor watching = monitor();
+  (void)watch(watching, now_, now_ + 600ms);
+  ASSERT_EQ(leases_.back(), 0ns);
+  leases_.clear();
+  share(Bytes{25'050'000});  // less than a breath more
+  EXPECT_EQ(watching.sample(now_ + 602ms).memory, megabytes(100));
+  EXPECT_EQ(watching.next_interval(), 20ms);
+  EXPECT_THAT(leases_, ElementsAre(21ms));
+}
+
 /// It may have been stopped at the end of its lease, and is told by nobody else.
 TEST_F(StopToCount, WhoHasDoneNothingOnItsLeaseIsLetGoOnToo) {
   ResourceMonitor watching = monitor(megabytes(600));

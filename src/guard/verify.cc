@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kLateMs = 1000;  // a timeout or a kill later than that is no safeguard
 // What a tree may use beyond its share of the CPU: the kernel counts a running process by ticks,
-// and the guard looks every 2 to 40 ms.
+// and the guard looks every 2 to 10 ms.
 constexpr double kCpuTolerance = 0.1;
 constexpr double kCpuSlack = 0.1;          // seconds
 constexpr double kSlackPerProcess = 0.03;  // the same: a clock tick, and a look of the guard
