@@ -1,6 +1,6 @@
 // supervisor_cost [SECONDS]: CPU time of the guarding process while it watches four workers, as a
-// share of one core. First four that sleep, then four that spin. The target is 1 % or less, and the
-// runs' start and end are told with it and without.
+// share of one core. First four that sleep, then four that spin. The target is 1 % or less.
+// Told without the runs' start and end, then with them.
 #include <fmt/format.h>
 #include <sys/resource.h>
 

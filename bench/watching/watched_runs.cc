@@ -71,12 +71,17 @@ Counter& counter() {
   }
 }
 
+/// Beside itself.
+int children_of(std::string_view how) {
+  if (how == "children") {
+    return 1;
+  }
+  return how == "hundred" ? 99 : 0;
+}
+
 [[noreturn]] void touch(std::string_view how, std::chrono::milliseconds rest) {
   const auto wake = std::chrono::steady_clock::now() + rest;  // all of them at once
-  for (int others = how == "children"  ? 1
-                    : how == "hundred" ? 99
-                                       : 0;
-       others > 0 && fork() != 0; --others) {
+  for (int others = children_of(how); others > 0 && fork() != 0; --others) {
   }
   std::this_thread::sleep_until(wake);
   if (how == "malloc") {

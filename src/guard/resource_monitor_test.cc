@@ -284,31 +284,36 @@ TEST_F(ResourceMonitorTest, LooksLessOftenAtATreeThatHasItsSizeFarFromItsLimit) 
   EXPECT_EQ(watching.next_interval(), 20ms);
 }
 
-TEST_F(ResourceMonitorTest, LooksAsOftenAsItCanAtWhatIsNotYetKnown) {
-  add(101, megabytes(10));
-  ResourceMonitor watching = monitor();
-  (void)watching.sample(now_);
-  (void)watching.sample(now_ + 260ms);
-  EXPECT_EQ(watching.next_interval(), 40ms);
+/// Until now, from when on it is looked at rarely.
+class SettledTree : public ResourceMonitorTest {
+ protected:
+  SettledTree() {
+    add(101, megabytes(10));
+    (void)watching_.sample(now_);
+    now_ += 300ms;
+    (void)watching_.sample(now_);
+  }
+
+  ResourceMonitor watching_ = monitor();
+};
+
+TEST_F(SettledTree, IsLookedAtAsOftenAsCanBeWhenItIsNotYetKnown) {
+  ASSERT_EQ(watching_.next_interval(), 40ms);
   add(102, megabytes(1));  // it may start others
-  (void)watching.sample(now_ + 300ms);
-  EXPECT_EQ(watching.next_interval(), 20ms);
-  (void)watching.sample(now_ + 320ms);
-  EXPECT_EQ(watching.next_interval(), 40ms);
+  (void)watching_.sample(now_ + 40ms);
+  EXPECT_EQ(watching_.next_interval(), 20ms);
+  (void)watching_.sample(now_ + 60ms);
+  EXPECT_EQ(watching_.next_interval(), 40ms);
   view_.processes[102].files = std::nullopt;  // what it has open nobody knows
-  (void)watching.sample(now_ + 400ms);
-  EXPECT_EQ(watching.next_interval(), 20ms);
+  (void)watching_.sample(now_ + 140ms);
+  EXPECT_EQ(watching_.next_interval(), 20ms);
 }
 
-TEST_F(ResourceMonitorTest, LooksAsOftenAsItCanAtWhatOnlyAScanSeesGrow) {
-  add(101, megabytes(10));
-  ResourceMonitor watching = monitor();
-  (void)watching.sample(now_);
-  (void)watching.sample(now_ + 260ms);
-  ASSERT_EQ(watching.next_interval(), 40ms);
+TEST_F(SettledTree, IsLookedAtAsOftenAsCanBeWhenOnlyAScanSeesItGrow) {
+  ASSERT_EQ(watching_.next_interval(), 40ms);
   view_.processes[101].files = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(50)}};
-  (void)watching.sample(now_ + 400ms);
-  EXPECT_EQ(watching.next_interval(), 20ms);
+  (void)watching_.sample(now_ + 140ms);
+  EXPECT_EQ(watching_.next_interval(), 20ms);
 }
 
 /// Sixteen processors take in a millisecond what two take in eight.
@@ -349,23 +354,18 @@ TEST_F(ResourceMonitorTest, ReadsDescriptorTablesAtALowerRate) {
   EXPECT_EQ(view_.descriptor_scans, 4);  // every 60 ms: 82 at most, and a wait may be 40
 }
 
-TEST_F(ResourceMonitorTest, ReadsDescriptorTablesEarlyRatherThanLate) {
-  ResourceMonitor watching = monitor();
-  add(101, megabytes(10));
-  (void)watching.sample(now_);
-  now_ += 300ms;
-  (void)watching.sample(now_);
-  ASSERT_EQ(watching.next_interval(), 40ms);
+TEST_F(SettledTree, HasItsDescriptorTablesReadEarlyRatherThanLate) {
+  ASSERT_EQ(watching_.next_interval(), 40ms);
   view_.descriptor_scans = 0;
-  (void)watching.sample(now_ + 40ms);
+  (void)watching_.sample(now_ + 40ms);
   EXPECT_EQ(view_.descriptor_scans, 0);
-  (void)watching.sample(now_ + 80ms);  // 2 ms early: the next look is 38 ms late
+  (void)watching_.sample(now_ + 80ms);  // 2 ms early: the next look is 38 ms late
   EXPECT_EQ(view_.descriptor_scans, 1);
   view_.processes[101].files = {{.file = {.device = 1, .inode = 9}, .allocated = megabytes(360)}};
-  (void)watching.sample(now_ + 160ms);
+  (void)watching_.sample(now_ + 160ms);
   EXPECT_EQ(view_.descriptor_scans, 2);
-  ASSERT_EQ(watching.next_interval(), 20ms);
-  (void)watching.sample(now_ + 179ms);  // common instants come before their time
+  ASSERT_EQ(watching_.next_interval(), 20ms);
+  (void)watching_.sample(now_ + 179ms);  // common instants come before their time
   EXPECT_EQ(view_.descriptor_scans, 3);
 }
 
