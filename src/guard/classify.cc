@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 namespace keisei::guard {
 namespace {
@@ -12,6 +14,8 @@ namespace {
 // this is above what programs do, and below the 10 GB/s and more at which pages of a file that is
 // in memory already are mapped.
 constexpr double kFillRate = 8e9;
+constexpr int kNotFound = 127;
+constexpr int kNotExecutable = 126;
 
 /// The highest use of memory that this end vouches for.
 Bytes peak_memory(const EndFacts& facts) {
@@ -51,6 +55,19 @@ Ending abnormal(const EndFacts& facts, const os::ExitStatus& exit) {
 }
 
 }  // namespace
+
+Ending exec_failure(const std::string& program, int error) {
+  return {Outcome::StartFailed,
+          fmt::format("cannot start '{}': {}{}", program, strerror(error),
+                      error == ENOENT   ? "; is it installed, and in PATH?"
+                      : error == EACCES ? "; name a program that you may execute"
+                                        : "")};
+}
+
+os::ExitStatus status_of_exec_failure(int error) {
+  const bool missing = error == ENOENT || error == ENOTDIR;
+  return {.code = missing ? kNotFound : kNotExecutable, .signal = std::nullopt};
+}
 
 Bytes most_filled_in(double cpu_seconds) {
   return {static_cast<std::int64_t>(kFillRate * std::max(0.0, cpu_seconds))};

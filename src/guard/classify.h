@@ -42,6 +42,11 @@ struct EndFacts {
 /// as `most_unseen` can explain it.
 [[nodiscard]] Ending classify(const EndFacts& facts);
 
+/// Of a `program` that could not be executed, with errno `error`.
+[[nodiscard]] Ending exec_failure(const std::string& program, int error);
+/// What a shell answers for it: 127, it is missing; 126, it cannot be executed.
+[[nodiscard]] os::ExitStatus status_of_exec_failure(int error);
+
 /// What a process can have filled in `cpu_seconds` of its processors, whatever their number.
 [[nodiscard]] Bytes most_filled_in(double cpu_seconds);
 

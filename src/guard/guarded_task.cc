@@ -21,22 +21,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kFirstSample = 2ms;               // most of what ends at once is never sampled
-constexpr auto kCommonIntervals = {40ms, 20ms};  // the longest of the monitor's
-constexpr auto kGovernedInterval = 10ms;         // of the CPU limit's stop and go
-constexpr std::size_t kFewProcesses = 16;        // whose account delays no kill
-constexpr auto kGpuWorthwhile = 250ms;           // asking costs more than a short run
-constexpr std::size_t kStderrTail = 4096;        // bytes
-constexpr int kNotFound = 127;                   // what a shell answers for a missing command
-constexpr int kNotExecutable = 126;
-
-Ending exec_failure(const GuardedCommand& command, int error) {
-  return {Outcome::StartFailed,
-          fmt::format("cannot start '{}': {}{}", command.argv.front(), strerror(error),
-                      error == ENOENT   ? "; is it installed, and in PATH?"
-                      : error == EACCES ? "; name a program that you may execute"
-                                        : "")};
-}
+constexpr auto kFirstSample = 2ms;         // most of what ends at once is never sampled
+constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
+constexpr std::size_t kFewProcesses = 16;  // whose account delays no kill
+constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
+constexpr std::size_t kStderrTail = 4096;  // bytes
 
 void carry_out(const RunControl::Order& order, os::Jail& jail) {
   switch (order.kind) {
@@ -188,24 +177,13 @@ void GuardedTask::step(Wake wake) {
     if (ending_ || !monitor_->still()) {
       stderr_.read_available();
     }
-    next_sample_ = next_sample(now);
+    next_sample_ = next_common_instant(now, sample_interval(now));
   }
   if (ready.has(jail_->pidfd())) {
     conclude(now);
   } else {
     check_end(now);
   }
-}
-
-/// Far from the limit all runs look at the same instants: four are one wake-up of the loop.
-MonotonicTime GuardedTask::next_sample(MonotonicTime now) const {
-  const MonotonicTime next = now + sample_interval(now);
-  for (const auto common : kCommonIntervals) {
-    if (next - now >= common) {
-      return next - next.time_since_epoch() % common;
-    }
-  }
-  return next;
 }
 
 std::chrono::nanoseconds GuardedTask::sample_interval(MonotonicTime now) const {
@@ -247,10 +225,8 @@ void GuardedTask::hear(const os::JailEvent& event, MonotonicTime now) {
         fmt::format("setting up the jail: {}: {}", failure.step, strerror(failure.error_number))};
   };
   const auto exec_failed = [&](const os::JailExecFailed& failure) {
-    facts_.start_failure = exec_failure(context_.command, failure.error_number);
-    const bool missing = failure.error_number == ENOENT || failure.error_number == ENOTDIR;
-    facts_.exit =
-        os::ExitStatus{.code = missing ? kNotFound : kNotExecutable, .signal = std::nullopt};
+    facts_.start_failure = exec_failure(context_.command.argv.front(), failure.error_number);
+    facts_.exit = status_of_exec_failure(failure.error_number);
   };
   const auto main_exited = [&](const os::JailMainExited& exited) {
     if (!facts_.start_failure) {

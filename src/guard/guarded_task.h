@@ -77,7 +77,6 @@ class GuardedTask final : public PacedTree {
   void be_done();
   void govern(MonotonicTime now, double cpu_seconds);
   [[nodiscard]] std::chrono::nanoseconds sample_interval(MonotonicTime now) const;
-  [[nodiscard]] MonotonicTime next_sample(MonotonicTime now) const;
   [[nodiscard]] MonotonicTime deadline() const;
 
   const RunContext context_;

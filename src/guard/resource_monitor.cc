@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
 #include <numeric>
 #include <utility>
 
@@ -13,52 +12,24 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How far above the limit a tree can get that only polling holds, at 3 GB/s of page touching by
-// each of two processors: that rate is assumed, so the headroom is never used up before the next
-// look while the wait is not clamped from below. At the lower clamps that leaves 2 ms (12 MB)
-// beyond the limit, and the guard may wake 4 ms late on a busy machine (12 MB) and a thread may run
-// for a tick after SIGKILL (4 ms, 12 MB): 36 MB. Where pages may be shared, the exact probe comes
-// on top, 15 ms for 500 MB of small pages (45 MB), and costs 0.1 MB more for each MB above that. On
-// more processors the waits are so much shorter, the shortest only while the tree grows and as far
-// as it has tasks to use them: one that rests near its limit is not looked at thousands of times a
-// second, and sixteen tasks of it can take 96 MB in the 2 ms before they are seen to grow. One that
-// has its size may go unseen for longer where it is still 120 MB from its limit after what it can
-// take in that time: one that works may come as near in a single look of 20 ms.
-constexpr double kTouchRate = 3e9;                   // bytes/s, of each processor
-constexpr std::chrono::nanoseconds kShortest = 2ms;  // with two of them
-constexpr std::chrono::nanoseconds kLongest = 20ms;
-constexpr std::chrono::nanoseconds kLongestSettled = 40ms;
-constexpr unsigned kTwo = 2;  // processors
-constexpr std::chrono::nanoseconds kShortestScan = 2ms;
-constexpr std::chrono::nanoseconds kLongestScan = 100ms;
 constexpr std::chrono::nanoseconds kLongestStill = 500ms;
 constexpr int kHiddenPatience = 3;  // scans: a table may be unreadable for an instant, during exec
 constexpr std::chrono::nanoseconds kUrgentRest = 20ms;  // at most, where growth was seen
 constexpr std::chrono::nanoseconds kExactRest = 20ms;   // at least, where none was
 constexpr int kExactShare = 4;                          // a rest is so many times the probe's cost
 constexpr std::size_t kMany = 8;                        // processes
-constexpr std::chrono::nanoseconds kTurn = 3ms;         // of each task that waits for a processor
-constexpr Bytes kFar = megabytes(120);                  // below the limit: 20 ms at 6 GB/s
 constexpr std::chrono::nanoseconds kLateness = 1ms;     // of a sample: costs the tree nothing
 constexpr std::int64_t kNearly = 80;                    // percent of the limit
 constexpr int kNearlyLooks = 3;
-constexpr std::int64_t kHardlyShared = 98;  // percent of the cheap sum: no doubt that it is true
 constexpr std::chrono::nanoseconds kInheritedRest = 250ms;
 constexpr int kInheritedShare = 20;
-
-std::chrono::nanoseconds pace(Bytes headroom, unsigned processors,
-                              std::chrono::nanoseconds shortest, std::chrono::nanoseconds longest) {
-  const double left =
-      std::max(0.0, static_cast<double>(headroom.count)) / (kTouchRate * processors);
-  const auto wait = std::chrono::nanoseconds(static_cast<std::int64_t>(left * 1e9));
-  return std::clamp(wait, shortest, longest);
-}
 
 }  // namespace
 
 ResourceMonitor::ResourceMonitor(os::ProcessView& view, Options options)
     : view_(view),
       options_(std::move(options)),
+      pace_(options_.memory_limit, options_.processors),
       growth_(options_.memory_limit),
       hidden_(options_.host_shared_memory) {}
 
@@ -102,9 +73,7 @@ ResourceSample ResourceMonitor::sample(MonotonicTime now) {
   }
   if (scan) {  // by what it has found: nothing else sees a memfd that nobody maps
     const auto stood = stands_still ? MonotonicClock::now() - stopped_at : 0ns;
-    next_scan_ = now + stood +
-                 pace(options_.memory_limit - std::max(sample.memory, bound),
-                      std::max(kTwo, options_.processors), kShortestScan, kLongestScan);
+    next_scan_ = now + stood + pace_.until_next_scan(std::max(sample.memory, bound));
   }
   note_hidden(sample);
   if (!next_account_ || now >= *next_account_) {
@@ -150,27 +119,23 @@ std::chrono::nanoseconds ResourceMonitor::next_interval() const {
 }
 
 std::chrono::nanoseconds ResourceMonitor::interval_at(Bytes memory) const {
-  const unsigned processors = std::max(kTwo, options_.processors);
-  const std::size_t tasks = std::max(members_.size(), static_cast<std::size_t>(threads_));
-  const auto busy = growth_.seen() ? std::clamp<std::size_t>(tasks, kTwo, processors) : kTwo;
-  const auto wait =
-      pace(options_.memory_limit - memory, processors, kShortest * kTwo / busy, kLongest);
-  const bool settled = !growth_.seen() && !members_new_ && !leased_ && hidden_in_a_row_ == 0 &&
-                       !hidden_.growth_of_host();
-  return settled ? std::max(wait, settled_interval_at(memory)) : wait;
+  const bool in_doubt =
+      members_new_ || leased_ || hidden_in_a_row_ > 0 || hidden_.growth_of_host().has_value();
+  return pace_.until_next_look({.memory = memory,
+                                .tasks = tasks(),
+                                .grows = growth_.seen(),
+                                .settled = !growth_.seen() && !in_doubt});
 }
 
-/// Of a tree that has its size; nothing near the limit.
-std::chrono::nanoseconds ResourceMonitor::settled_interval_at(Bytes memory) const {
-  return pace(options_.memory_limit - memory - kFar, std::max(kTwo, options_.processors), 0ns,
-              kLongestSettled);
+std::size_t ResourceMonitor::tasks() const {
+  return std::max(members_.size(), static_cast<std::size_t>(threads_));
 }
 
 /// Rather early than late: a memfd that nobody maps makes nothing grow that is seen without a scan.
 /// How long the next wait is depends on what this look sees.
 bool ResourceMonitor::scan_is_due(MonotonicTime now) const {
   return !next_scan_ ||
-         now + std::max(next_interval(), settled_interval_at(last_.memory)) > *next_scan_;
+         now + std::max(next_interval(), pace_.until_next_look_settled(last_.memory)) > *next_scan_;
 }
 
 ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
@@ -201,14 +166,6 @@ ResourceMonitor::CheapSum ResourceMonitor::sum_up(ResourceSample& sample) {
   return sum;
 }
 
-/// What may be taken while the guard waits behind every task of the tree: for the processor, or for
-/// a lock that one of them holds who waits for it.
-Bytes ResourceMonitor::unseen_growth() const {
-  const auto tasks = static_cast<double>(
-      std::max<std::size_t>(members_.size(), static_cast<std::size_t>(threads_)));
-  return std::max(kFar, Bytes{static_cast<std::int64_t>(kTouchRate * seconds(kTurn) * tasks)});
-}
-
 /// Not of one that has its size: what it shares was measured, and stopping it again and again would
 /// cost it much. One that has grown is not trusted at once because it did not since it was counted.
 bool ResourceMonitor::may_outrun(Bytes believed) const {
@@ -218,7 +175,8 @@ bool ResourceMonitor::may_outrun(Bytes believed) const {
     return false;
   }
   return believed > options_.memory_limit ||
-         (growth_.seen() && believed + unseen_growth() > options_.memory_limit);
+         (growth_.seen() &&
+          believed + LookPace::taken_while_all_run(tasks()) > options_.memory_limit);
 }
 
 void ResourceMonitor::let_go_on(bool on_lease, Bytes memory, MonotonicTime now) {
@@ -241,8 +199,8 @@ ResourceMonitor::CpuTimes ResourceMonitor::cpu_times() const {
 bool ResourceMonitor::nothing_done(const CpuTimes& used, MonotonicTime now) const {
   const bool told = std::ranges::find(used, std::chrono::nanoseconds{}) == used.end();
   const bool in_doubt = members_.empty() || members_new_ || hidden_in_a_row_ > 0 || !told;
-  return !in_doubt && used == used_ && now < next_full_ &&
-         last_.memory + kFar <= options_.memory_limit && view_.shows_all_activity();
+  return !in_doubt && used == used_ && now < next_full_ && pace_.is_far(last_.memory) &&
+         view_.shows_all_activity();
 }
 
 /// Their CPU times come first: whoever is started later has cost its parent some.
@@ -382,17 +340,20 @@ Bytes ResourceMonitor::settle(const CheapSum& visible, MonotonicTime now) {
     scan_descriptors(now, Look::Afresh);
     cheap = cheap_sum(visible);
   }
+  std::ranges::sort(by_size_, std::greater<>());
   Bytes measured = cheap;
-  const Alone known = cheap > options_.memory_limit ? alone() : Alone{};
+  const AloneSum known = cheap > options_.memory_limit && by_size_.size() >= kMany
+                             ? sum_alone(view_, by_size_, options_.memory_limit)
+                             : AloneSum{};
   if (known.above) {
     measured = known.extrapolated;
-  } else if (known.sum.count > options_.memory_limit.count / 100 * kNearly &&
+  } else if (known.of_those_read.count > options_.memory_limit.count / 100 * kNearly &&
              nearly_above_ < kNearlyLooks) {
     ++nearly_above_;  // if it grows, the next look will prove it long before an exact probe is done
     return options_.memory_limit;
   } else if (cheap > options_.memory_limit) {
     nearly_above_ = 0;
-    const Exact first = exact(cheap);
+    const ExactSum first = exact(cheap);
     measured = first.sum;
     if (measured > options_.memory_limit && !first.sure) {
       // Sharers that come and go while they are read one by one make a sum that never was.
@@ -405,75 +366,18 @@ Bytes ResourceMonitor::settle(const CheapSum& visible, MonotonicTime now) {
   return measured;
 }
 
-/// Of many processes the lists of their mappings take so long to read that a tree grows by hundreds
-/// of megabytes meanwhile. What each has for itself alone is told in a fraction of that, and no
-/// page that was one's alone can become another's who was there before; what it took after the
-/// cheap look may be what another one gave up. Those that need not be read any more are taken to
-/// share as those that were.
-ResourceMonitor::Alone ResourceMonitor::alone() {
-  Alone alone;
-  if (by_size_.size() < kMany) {
-    return alone;
-  }
-  std::ranges::sort(by_size_, std::greater<>());
-  Bytes all;
-  for (const auto& [size, pid] : by_size_) {
-    all = all + size;
-  }
-  Bytes read;
-  for (const auto& [size, pid] : by_size_) {
-    if (const std::optional<os::AnonymousShare> share = view_.anonymous_share(pid)) {
-      alone.sum = alone.sum + std::min(size, share->alone());
-    }
-    read = read + size;
-    alone.above = alone.sum > options_.memory_limit;
-    if (alone.above) {
-      const double of_it = static_cast<double>(alone.sum.count) / static_cast<double>(read.count);
-      alone.extrapolated = {static_cast<std::int64_t>(of_it * static_cast<double>(all.count))};
-      return alone;
-    }
-  }
-  return alone;
-}
-
-/// Largest first: a tree that shares hardly anything is known to be above the limit before all of
-/// it is read, and then counts as the `cheap` sum.
-ResourceMonitor::Exact ResourceMonitor::exact(Bytes cheap) {
-  std::ranges::sort(by_size_, std::greater<>());
-  Bytes sum = scratch_used_;
-  Bytes told = scratch_used_;          // of it, by those that told what they share
-  Bytes seen = scratch_used_;          // what the cheap sum has for these
-  std::map<os::FileId, Bytes> mapped;  // part of each memory file that was counted
-  for (const auto& [size, pid] : by_size_) {
-    const auto mappings = view_.mappings(pid);
-    if (!mappings) {  // what it shares is unknown: all of it counts as its own
-      sum = sum + (options_.kernel_holds_memory ? Bytes{} : size);
-      metrics_.hides_mappings |= !options_.kernel_holds_memory;
-      continue;
-    }
-    const Bytes before = sum;
-    for (const os::Mapping& mapping : *mappings) {
-      const bool file =
-          mapping.file.inode != 0 && (!mapping.shared_memory || in_scratch(mapping.file));
-      if (file || options_.shared_files.contains(mapping.file)) {
-        sum = sum + mapping.anonymous;
-      } else {
-        sum = sum + mapping.proportional;
-        mapped[mapping.file] = mapped[mapping.file] + mapping.proportional;
-      }
-    }
-    told = told + sum - before;
-    seen = seen + size;
-    if (told > options_.memory_limit && told.count > seen.count / 100 * kHardlyShared) {
-      return {.sum = std::max(sum, cheap), .sure = true};
-    }
-  }
-  for (const std::vector<os::MemoryFile>& files : {files_, hidden_.files()}) {
-    for (const os::MemoryFile& file : files) {
-      sum = sum + std::max(Bytes{}, file.allocated - mapped[file.file]);
-    }
-  }
-  return {.sum = sum};
+ExactSum ResourceMonitor::exact(Bytes cheap) {
+  const ExactSum exact = sum_exactly(view_, by_size_,
+                                     {.limit = options_.memory_limit,
+                                      .cheap = cheap,
+                                      .scratch = scratch_,
+                                      .scratch_used = scratch_used_,
+                                      .kernel_holds_memory = options_.kernel_holds_memory,
+                                      .handed_in = options_.shared_files,
+                                      .open = files_,
+                                      .unopened = hidden_.files()});
+  metrics_.hides_mappings |= exact.mappings_hidden;
+  return exact;
 }
 
 }  // namespace keisei::guard

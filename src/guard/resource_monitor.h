@@ -14,8 +14,10 @@
 #include "base/units.h"
 #include "guard/gpu_account.h"
 #include "guard/hidden_memory.h"
+#include "guard/look_pace.h"
 #include "guard/training_impact.h"
 #include "guard/tree_growth.h"
+#include "guard/tree_sums.h"
 #include "os/gpu.h"
 #include "os/process_view.h"
 
@@ -97,12 +99,6 @@ class ResourceMonitor {
   /// `view` outlives the monitor.
   ResourceMonitor(os::ProcessView& view, Options options);
 
-  /// A file system in memory that only this tree writes to: what is used of it counts. `fd` is open
-  /// while samples are taken.
-  struct Scratch {
-    int fd = -1;
-    std::uint64_t device = 0;
-  };
   void watch_scratch(Scratch scratch) { scratch_ = scratch; }
 
   [[nodiscard]] ResourceSample sample(MonotonicTime now);
@@ -112,10 +108,9 @@ class ResourceMonitor {
   [[nodiscard]] bool still() const { return still_; }
   /// Asks about the tree as of the last sample. Does not block.
   void note_gpu(os::GpuSampler& sampler, MonotonicTime now);
-  /// How long the tree may go unseen: (limit - used) / (3 GB/s a processor), within 2 to 20 ms; of
-  /// one that grows with many tasks on many processors as much less than 2 ms as it has more than
-  /// two at work. One that has its size, and starts nobody, may for up to 40 ms: then it is 120 MB
-  /// from its limit even after these, by all that is known of it.
+  /// How long the tree may go unseen, as LookPace has it. It is settled where it has not grown for
+  /// 250 ms and no process is new, none hides its descriptors, and nothing but the growth of the
+  /// host bounds what it has.
   [[nodiscard]] std::chrono::nanoseconds next_interval() const;
   /// The tree at the last sample.
   [[nodiscard]] const std::vector<pid_t>& members() const { return members_; }
@@ -127,10 +122,6 @@ class ResourceMonitor {
   struct CheapSum {
     Bytes anonymous;
     Bytes shared;
-  };
-  struct Exact {
-    Bytes sum;
-    bool sure = false;  ///< hardly a page was shared in what was read: sharers could not mislead it
   };
   [[nodiscard]] bool in_scratch(const os::FileId& file) const {
     return scratch_ && file.device == scratch_->device;
@@ -150,20 +141,12 @@ class ResourceMonitor {
   /// Of many processes, and with `believed` so near to the limit that they reach it while something
   /// is read that takes long.
   [[nodiscard]] bool may_outrun(Bytes believed) const;
-  [[nodiscard]] Bytes unseen_growth() const;
   void let_go_on(bool on_lease, Bytes memory, MonotonicTime now);
   [[nodiscard]] std::chrono::nanoseconds interval_at(Bytes memory) const;
-  [[nodiscard]] std::chrono::nanoseconds settled_interval_at(Bytes memory) const;
+  [[nodiscard]] std::size_t tasks() const;
   /// What the tree maps of the memfds that were handed in, as it was at most 250 ms ago.
   [[nodiscard]] Bytes inherited(MonotonicTime now);
-  [[nodiscard]] Exact exact(Bytes cheap);
-  /// What each of many processes has for itself alone.
-  struct Alone {
-    Bytes sum;           // of those that were read
-    bool above = false;  // the limit: all is known that has to be
-    Bytes extrapolated;  // where it is: to all of them
-  };
-  [[nodiscard]] Alone alone();
+  [[nodiscard]] ExactSum exact(Bytes cheap);
   /// `visible`: what page tables and the scratch have.
   [[nodiscard]] Bytes cheap_sum(const CheapSum& visible) const;
   [[nodiscard]] Bytes net_sum(const CheapSum& visible) const;
@@ -172,10 +155,11 @@ class ResourceMonitor {
   os::ProcessView& view_;
   const Options options_;
   std::vector<pid_t> members_;
-  std::vector<std::pair<Bytes, pid_t>> by_size_;  // members with what the cheap probe saw
+  MembersBySize by_size_;  // members with what the cheap probe saw
   PerformanceMetrics metrics_;
   GpuAccount gpu_;
   ResourceSample last_;
+  LookPace pace_;
   bool still_ = false;
   TreeGrowth growth_;
   bool leased_ = false;  // it stands still unless it is told to go on
