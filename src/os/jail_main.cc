@@ -328,6 +328,7 @@ pid_t fork_command(Setup& setup) {
 }
 
 int run(int argc, char** argv) {
+  close_range(3, kJailControlFd - 1, 0);
   JailSpec spec;
   if (argc < 2 || !read_spec(spec)) {
     dprintf(2, "keisei-jail is started by keisei only; try: keisei guard -- COMMAND\n");

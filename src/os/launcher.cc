@@ -146,7 +146,8 @@ Result<Jail> Jail::launch(LaunchSpec spec) {
                              .environment = spec.environment,
                              .fds = plan,
                              .own_process_group = false,
-                             .blocked = kForTheGuard}));
+                             .blocked = kForTheGuard,
+                             .program_closes_gaps = true}));
   sockets.theirs.reset();
   std::deque<HeardMessage> early;
   Result<JailMessage> started = await_started(sockets.ours.get(), early);

@@ -56,7 +56,11 @@ ProcessTable::ProcessTable()
 void ProcessTable::watch(pid_t root) {
   trees_.try_emplace(root);
   strangers_.clear();  // a scan may have seen its processes before it was a root
-  newest_.reset();
+  if (!newest_) {
+    newest_ = root;  // of one that has just been started there is little to look at since
+  } else if (root < *newest_) {
+    newest_.reset();  // some of its processes, too; or the ids have wrapped round
+  }
 }
 
 void ProcessTable::forget(pid_t root) {
@@ -87,6 +91,9 @@ void ProcessTable::refresh(MonotonicTime now) {
   const std::optional<pid_t> newest_now = newest();
   if (newest_now && newest_now == newest_ && unborn_.empty()) {
     return;
+  }
+  if (!next_full_) {
+    next_full_ = now + kFullScanRest;
   }
   const bool wrapped = newest_now && newest_ && *newest_now < *newest_;
   if (wrapped) {

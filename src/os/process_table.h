@@ -23,7 +23,8 @@ class ProcessTable {
  public:
   ProcessTable();
 
-  /// From now on `root` has a tree; without it, since it is the init of ours.
+  /// From now on `root` has a tree; without it, since it is the init of ours. What is below it was
+  /// given its id after it.
   void watch(pid_t root);
   void forget(pid_t root);
   /// Every living process below `root`. A process that has ended since may be among them.

@@ -301,6 +301,19 @@ TEST(ProcessTable, SeesWhatIsBornBelowEachRootAndNotTheirThreads) {
   EXPECT_TRUE(contains(table.descendants(getpid(), now), second.pid()));
 }
 
+/// Of a root that was not just started, ids that were looked at before may be its processes'.
+TEST(ProcessTable, SeesWhatWasBornBelowARootBeforeThatWasWatched) {
+  Sleeper below;
+  Sleeper other;
+  ProcessTable table;
+  const MonotonicTime now = MonotonicClock::now();
+  table.watch(other.pid());
+  Sleeper newest;
+  (void)table.descendants(other.pid(), now);
+  table.watch(getpid());
+  EXPECT_THAT(table.descendants(getpid(), now), testing::Contains(below.pid()));
+}
+
 TEST(ProcfsView, ForgetsAProcessThatHasEnded) {
   ProcessTable table;
   ProcfsView view(table);

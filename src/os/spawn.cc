@@ -34,7 +34,7 @@ class FileActions {
   FileActions& operator=(const FileActions&) = delete;
 
   /// Sources are parked first, so that no target overwrites a source that is still needed.
-  Result<void> map(std::span<const FdMapping> fds) {
+  Result<void> map(std::span<const FdMapping> fds, bool close_gaps) {
     int highest = 2;
     for (const FdMapping& mapping : fds) {
       UniqueFd& parked = parked_.emplace_back(fcntl(mapping.fd, F_DUPFD_CLOEXEC, kParkingFd));
@@ -50,7 +50,7 @@ class FileActions {
     for (std::size_t i = 0; i < fds.size(); ++i) {
       posix_spawn_file_actions_adddup2(&actions_, parked_[i].get(), fds[i].child_fd);
     }
-    for (int fd = 3; fd <= highest; ++fd) {
+    for (int fd = 3; close_gaps && fd <= highest; ++fd) {
       const auto named = [fd](const FdMapping& mapping) { return mapping.child_fd == fd; };
       if (std::ranges::none_of(fds, named)) {
         posix_spawn_file_actions_addclose(&actions_, fd);
@@ -103,7 +103,7 @@ class Attributes {
 
 Result<pid_t> spawn(const SpawnRequest& request) {
   FileActions actions;
-  KEISEI_TRY_VOID(actions.map(request.fds));
+  KEISEI_TRY_VOID(actions.map(request.fds, !request.program_closes_gaps));
   const Attributes attributes(request.own_process_group, request.blocked);
   const std::vector<char*> argv = pointers(request.argv);
   const std::vector<char*> environment = pointers(request.environment);

@@ -23,6 +23,8 @@ struct SpawnRequest {
   std::span<const FdMapping> fds;
   bool own_process_group = false;
   std::span<const int> blocked = {};  ///< signals that wait until the program wants them
+  /// What is between the named descriptors it closes itself; here each number is two system calls.
+  bool program_closes_gaps = false;
 };
 [[nodiscard]] Result<pid_t> spawn(const SpawnRequest& request);
 
