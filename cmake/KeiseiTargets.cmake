@@ -1,6 +1,6 @@
 # How every target of the project is made, so that flags and layout are said once.
 #
-#   keisei_module(NAME base SOURCES result.cc ... DEPS fmt::fmt ... TESTS result_test.cc ...)
+#   keisei_module(NAME base SOURCES result.cc ... DEPS fmt ... TESTS result_test.cc ...)
 #     makes the static library keisei_base (alias keisei::base) and, with tests, the program base_test.
 #     A module without sources is an interface library. Nested modules use an underscore: net_torch.
 #   keisei_program(NAME keisei-worker SOURCES ... DEPS ...)
@@ -38,6 +38,14 @@ function(keisei_program)
   cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS" ${ARGN})
   add_executable(${ARG_NAME} ${ARG_SOURCES})
   target_link_libraries(${ARG_NAME} PRIVATE keisei_flags ${ARG_DEPS})
+endfunction()
+
+# For a program that loads no library of C++ beside it: it starts without looking for libstdc++'s
+# thousands of symbols. The sanitizers bring their own.
+function(keisei_link_own_runtime target)
+  if(NOT KEISEI_SANITIZE)
+    target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc)
+  endif()
 endfunction()
 
 # FILLS_SHARED_MEMORY: a filter of those tests that do so by hundreds of megabytes. Without privilege
