@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "guard/caller_orders.h"
 #include "guard/plumbing.h"
 #include "guard/tier.h"
 #include "os/mapped_files.h"
@@ -26,22 +27,6 @@ constexpr auto kGovernedInterval = 10ms;   // of the CPU limit's stop and go
 constexpr std::size_t kFewProcesses = 16;  // whose account delays no kill
 constexpr auto kGpuWorthwhile = 250ms;     // asking costs more than a short run
 constexpr std::size_t kStderrTail = 4096;  // bytes
-
-void carry_out(const RunControl::Order& order, os::Jail& jail) {
-  switch (order.kind) {
-    case RunControl::Order::Kind::SignalMain:
-      return jail.signal_main(order.signal);
-    case RunControl::Order::Kind::SignalGroup:
-      return jail.signal_group(order.signal);
-    case RunControl::Order::Kind::GiveTerminal:
-      return jail.give_terminal();
-  }
-}
-
-bool stops(const RunControl::Order& order) {
-  return order.signal == SIGTSTP || order.signal == SIGSTOP || order.signal == SIGTTIN ||
-         order.signal == SIGTTOU;
-}
 
 template <class... Visitors>
 struct Overloaded : Visitors... {
@@ -254,21 +239,7 @@ void GuardedTask::hear_report(MonotonicTime now) {
 }
 
 void GuardedTask::hear_caller(MonotonicTime now) {
-  for (const RunControl::Order& order : context_.control.take_orders()) {
-    if (stops(order)) {
-      share_.end_lease(*jail_);
-    }
-    carry_out(order, *jail_);
-    if (stops(order) || order.signal == SIGCONT) {
-      share_.note_user_stop(order.signal != SIGCONT);
-    }
-    if (share_.stopped() && stops(order)) {
-      context_.control.note_stopped(order.signal);  // it stands still already, and cannot tell
-    }
-    if (share_.stopped() && order.signal == SIGCONT) {
-      share_.stop_again(*jail_);  // it may go on for its user, but not for the training
-    }
-  }
+  carry_out_orders(context_.control, *jail_, share_);
   if (const auto& cancel = context_.control.cancel_request()) {
     decide(now, cancel->reason, [&cancel] { return cancel->cause; });
   }
