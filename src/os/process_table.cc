@@ -29,37 +29,53 @@ std::optional<pid_t> to_pid(std::string_view name) {
   return whole ? std::optional(value) : std::nullopt;
 }
 
-/// Of all processes, threads left out.
-std::vector<pid_t> listed_pids() {
-  std::vector<pid_t> pids;
-  const ScarceDirectory directory("/proc");
-  while (const dirent* entry = directory ? readdir(directory.get()) : nullptr) {
-    if (const std::optional<pid_t> pid = to_pid(entry->d_name)) {
-      pids.push_back(*pid);
-    }
+class HostProcesses final : public ProcessSource {
+ public:
+  std::optional<pid_t> newest() override {
+    std::array<char, 128> buffer{};
+    const ssize_t got = pread(loadavg_.get(), buffer.data(), buffer.size(), 0);
+    return got > 0 ? parse_newest_pid({buffer.data(), static_cast<std::size_t>(got)})
+                   : std::nullopt;
   }
-  return pids;
-}
+  std::vector<pid_t> all() override {
+    std::vector<pid_t> pids;
+    const ScarceDirectory directory("/proc");
+    while (const dirent* entry = directory ? readdir(directory.get()) : nullptr) {
+      if (const std::optional<pid_t> pid = to_pid(entry->d_name)) {
+        pids.push_back(*pid);
+      }
+    }
+    return pids;
+  }
+  std::optional<ProcessStat> stat(pid_t id) override {
+    const auto text = read_proc(fmt::format("/proc/{}/stat", id));
+    return text ? parse_stat(*text, ticks_per_second_) : std::nullopt;
+  }
+  /// A thread has an id and a directory too.
+  bool is_thread(pid_t id) override {
+    const std::optional<std::string> status = read_proc(fmt::format("/proc/{}/status", id));
+    return status && parse_thread_group(*status).value_or(id) != id;
+  }
 
-/// A thread has an id and a directory too.
-bool is_thread(pid_t id) {
-  const std::optional<std::string> status = read_proc(fmt::format("/proc/{}/status", id));
-  return status && parse_thread_group(*status).value_or(id) != id;
-}
+ private:
+  const double ticks_per_second_ = static_cast<double>(sysconf(_SC_CLK_TCK));
+  const UniqueFd loadavg_{open("/proc/loadavg", O_RDONLY | O_CLOEXEC)};
+};
 
 }  // namespace
 
-ProcessTable::ProcessTable()
-    : ticks_per_second_(static_cast<double>(sysconf(_SC_CLK_TCK))),
-      loadavg_(open("/proc/loadavg", O_RDONLY | O_CLOEXEC)) {}
+std::unique_ptr<ProcessSource> host_processes() { return std::make_unique<HostProcesses>(); }
+
+ProcessTable::ProcessTable(std::unique_ptr<ProcessSource> source) : source_(std::move(source)) {}
 
 void ProcessTable::watch(pid_t root) {
   trees_.try_emplace(root);
   strangers_.clear();  // a scan may have seen its processes before it was a root
-  if (!newest_) {
-    newest_ = root;  // of one that has just been started there is little to look at since
-  } else if (root < *newest_) {
-    newest_.reset();  // some of its processes, too; or the ids have wrapped round
+  const std::optional<pid_t> newest_now = source_->newest();
+  if (!newest_now || *newest_now < root || (newest_ && root < *newest_)) {
+    newest_.reset();  // the ids have wrapped round since, or some of its own were looked at
+  } else if (!newest_) {
+    newest_ = root;  // of one that has just been started there is little to look at
   }
 }
 
@@ -88,12 +104,12 @@ void ProcessTable::drop(pid_t pid) {
 }
 
 void ProcessTable::refresh(MonotonicTime now) {
-  const std::optional<pid_t> newest_now = newest();
-  if (newest_now && newest_now == newest_ && unborn_.empty()) {
-    return;
-  }
+  const std::optional<pid_t> newest_now = source_->newest();
   if (!next_full_) {
     next_full_ = now + kFullScanRest;
+  }
+  if (newest_now && newest_now == newest_ && unborn_.empty() && now < next_full_) {
+    return;
   }
   const bool wrapped = newest_now && newest_ && *newest_now < *newest_;
   if (wrapped) {
@@ -118,8 +134,7 @@ void ProcessTable::look_at_newborn(pid_t first, pid_t last, MonotonicTime now) {
   std::vector<ProcessStat> found;
   std::vector<Newborn> still;
   for (Newborn& newborn : unborn_) {
-    const auto text = read_proc(fmt::format("/proc/{}/stat", newborn.pid));
-    const auto process = text ? parse_stat(*text, ticks_per_second_) : std::nullopt;
+    const std::optional<ProcessStat> process = source_->stat(newborn.pid);
     if (process && !ended(*process)) {
       found.push_back(*process);
     } else if (!process) {
@@ -139,7 +154,7 @@ void ProcessTable::look_at_newborn(pid_t first, pid_t last, MonotonicTime now) {
 void ProcessTable::scan_all() {
   std::vector<ProcessStat> unfamiliar;
   std::unordered_set<pid_t> strangers;
-  for (const pid_t pid : listed_pids()) {
+  for (const pid_t pid : source_->all()) {
     if (trees_.contains(pid)) {
       continue;
     }
@@ -147,8 +162,7 @@ void ProcessTable::scan_all() {
       strangers.insert(pid);
       continue;
     }
-    const auto text = read_proc(fmt::format("/proc/{}/stat", pid));
-    const auto process = text ? parse_stat(*text, ticks_per_second_) : std::nullopt;
+    const std::optional<ProcessStat> process = source_->stat(pid);
     if (process && ended(*process)) {
       drop(pid);
     } else if (process) {
@@ -175,7 +189,7 @@ std::vector<ProcessStat> ProcessTable::adopt(std::vector<ProcessStat> processes)
       if (root == 0) {
         return false;
       }
-      if (!is_thread(process.pid)) {
+      if (!source_->is_thread(process.pid)) {
         trees_[root].push_back(process.pid);
         root_of_member_[process.pid] = root;
         again = true;
@@ -184,12 +198,6 @@ std::vector<ProcessStat> ProcessTable::adopt(std::vector<ProcessStat> processes)
     });
   }
   return processes;
-}
-
-std::optional<pid_t> ProcessTable::newest() const {
-  std::array<char, 128> buffer{};
-  const ssize_t got = pread(loadavg_.get(), buffer.data(), buffer.size(), 0);
-  return got > 0 ? parse_newest_pid({buffer.data(), static_cast<std::size_t>(got)}) : std::nullopt;
 }
 
 pid_t ProcessTable::root_of(pid_t pid) const {

@@ -3,25 +3,41 @@
 #include <sys/types.h>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <unordered_set>
 #include <vector>
 
 #include "base/clock.h"
-#include "base/unique_fd.h"
 #include "os/descriptors.h"
 #include "os/procfs.h"
 
 namespace keisei::os {
 
+/// What there is to look at: the host's processes, or those of a test.
+class ProcessSource {
+ public:
+  virtual ~ProcessSource() = default;
+  /// The id that was given out last; nothing: nobody tells.
+  [[nodiscard]] virtual std::optional<pid_t> newest() = 0;
+  /// Ids of all processes, threads left out.
+  [[nodiscard]] virtual std::vector<pid_t> all() = 0;
+  /// Of a thread too; nothing: it is not there.
+  [[nodiscard]] virtual std::optional<ProcessStat> stat(pid_t id) = 0;
+  [[nodiscard]] virtual bool is_thread(pid_t id) = 0;
+};
+/// /proc.
+[[nodiscard]] std::unique_ptr<ProcessSource> host_processes();
+
 /// Which processes are below which of the watched roots; one for all that a supervisor watches.
 ///   newest process id moved -> look at the ids that were given out since -> members of each tree
-/// Looks through all of /proc only when the ids have wrapped round, when more were given out than
-/// are worth a look each, and from time to time. Owned by one thread.
+/// Looks through all processes only when the ids have wrapped round, when more were given out than
+/// are worth a look each, when a root is watched that is older than the last look, and every 500 ms
+/// in which it is asked. Owned by one thread.
 class ProcessTable {
  public:
-  ProcessTable();
+  explicit ProcessTable(std::unique_ptr<ProcessSource> source = host_processes());
 
   /// From now on `root` has a tree; without it, since it is the init of ours. What is below it was
   /// given its id after it.
@@ -46,12 +62,10 @@ class ProcessTable {
   void scan_all();
   /// Adds those whose parent is in a tree; gives back the others.
   std::vector<ProcessStat> adopt(std::vector<ProcessStat> processes);
-  [[nodiscard]] std::optional<pid_t> newest() const;
   [[nodiscard]] pid_t root_of(pid_t pid) const;  // 0: in no tree
 
   const SpareDescriptor spare_;  // for whoever looks at what this table names, too
-  const double ticks_per_second_;
-  const UniqueFd loadavg_;
+  const std::unique_ptr<ProcessSource> source_;
   std::map<pid_t, std::vector<pid_t>> trees_;  // root -> members
   std::map<pid_t, pid_t> root_of_member_;
   std::optional<pid_t> newest_;

@@ -1,0 +1,133 @@
+#include "os/process_table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace keisei::os {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+struct Host {
+  std::map<pid_t, pid_t> parents = {{1, 0}};
+  std::optional<pid_t> newest = 1;
+  int looks_through_all = 0;
+
+  void start(pid_t pid, pid_t parent) {
+    parents[pid] = parent;
+    newest = pid;
+  }
+};
+
+class FakeProcesses final : public ProcessSource {
+ public:
+  explicit FakeProcesses(Host& host) : host_(host) {}
+  std::optional<pid_t> newest() override { return host_.newest; }
+  std::vector<pid_t> all() override {
+    ++host_.looks_through_all;
+    std::vector<pid_t> ids;
+    for (const auto& [pid, parent] : host_.parents) {
+      ids.push_back(pid);
+    }
+    return ids;
+  }
+  std::optional<ProcessStat> stat(pid_t id) override {
+    const auto found = host_.parents.find(id);
+    if (found == host_.parents.end()) {
+      return std::nullopt;
+    }
+    ProcessStat stat;
+    stat.pid = id;
+    stat.state = 'S';
+    stat.parent = found->second;
+    return stat;
+  }
+  bool is_thread(pid_t) override { return false; }
+
+ private:
+  Host& host_;
+};
+
+class ProcessTableOfAHost : public testing::Test {
+ protected:
+  Host host_;
+  ProcessTable table_{std::make_unique<FakeProcesses>(host_)};
+  MonotonicTime now_{10s};
+};
+
+TEST_F(ProcessTableOfAHost, NeedsNoLookThroughAllForARootThatWasJustStarted) {
+  host_.start(100, 1);
+  host_.start(101, 100);
+  host_.start(102, 101);
+  table_.watch(100);
+  EXPECT_THAT(table_.descendants(100, now_), ElementsAre(101, 102));
+  host_.start(103, 1);
+  host_.start(104, 100);
+  EXPECT_THAT(table_.descendants(100, now_ + 20ms), ElementsAre(101, 102, 104));
+  EXPECT_EQ(host_.looks_through_all, 0);
+}
+
+TEST_F(ProcessTableOfAHost, LooksThroughAllWhereMoreIdsWereGivenOutThanAreWorthALookEach) {
+  host_.start(100, 1);
+  host_.start(101, 100);
+  host_.start(300, 1);
+  table_.watch(100);
+  EXPECT_THAT(table_.descendants(100, now_), ElementsAre(101));
+  EXPECT_EQ(host_.looks_through_all, 1);
+}
+
+TEST_F(ProcessTableOfAHost, SeesWhatAnotherRunsLookSawBeforeItsRootWasWatched) {
+  host_.start(100, 1);
+  table_.watch(100);
+  host_.start(200, 1);
+  host_.start(201, 200);
+  EXPECT_THAT(table_.descendants(100, now_), IsEmpty());
+  table_.watch(200);
+  EXPECT_THAT(table_.descendants(200, now_), ElementsAre(201));
+}
+
+TEST_F(ProcessTableOfAHost, SeesThatWhereTheIdsHaveWrappedRoundMeanwhileToo) {
+  host_.start(32'700, 1);
+  table_.watch(32'700);
+  host_.start(32'765, 1);
+  host_.start(300, 32'765);
+  EXPECT_THAT(table_.descendants(32'700, now_), IsEmpty());
+  table_.watch(32'765);
+  EXPECT_THAT(table_.descendants(32'765, now_), ElementsAre(300));
+}
+
+TEST_F(ProcessTableOfAHost, SeesWhatIsBelowAFirstRootAfterTheIdsHaveWrappedRound) {
+  host_.start(32'765, 1);
+  host_.start(300, 32'765);
+  table_.watch(32'765);
+  EXPECT_THAT(table_.descendants(32'765, now_), ElementsAre(300));
+}
+
+/// Its id moved nothing, as with clone3 and set_tid, or it was there too late for the looks at it.
+TEST_F(ProcessTableOfAHost, FindsWithinHalfASecondWhomNoNewIdTellsOf) {
+  host_.start(100, 1);
+  host_.start(101, 100);
+  table_.watch(100);
+  EXPECT_THAT(table_.descendants(100, now_), ElementsAre(101));
+  host_.parents[90] = 101;
+  EXPECT_THAT(table_.descendants(100, now_ + 480ms), ElementsAre(101));
+  EXPECT_THAT(table_.descendants(100, now_ + 500ms), ElementsAre(101, 90));
+  host_.parents[91] = 101;
+  EXPECT_THAT(table_.descendants(100, now_ + 980ms), ElementsAre(101, 90));
+  EXPECT_THAT(table_.descendants(100, now_ + 1000ms), ElementsAre(101, 90, 91));
+}
+
+TEST_F(ProcessTableOfAHost, LooksThroughAllEachTimeWhereNobodyTellsTheNewestId) {
+  host_.start(100, 1);
+  host_.start(101, 100);
+  host_.newest.reset();
+  table_.watch(100);
+  EXPECT_THAT(table_.descendants(100, now_), ElementsAre(101));
+  host_.parents[102] = 100;
+  EXPECT_THAT(table_.descendants(100, now_ + 20ms), ElementsAre(101, 102));
+}
+
+}  // namespace
+}  // namespace keisei::os
