@@ -327,13 +327,23 @@ pid_t fork_command(Setup& setup) {
   serve({setup.containment, main_pid, setup.spec.session}, kJailSpecFd);
 }
 
-int run(int argc, char** argv) {
+/// What the guard was given, and did not hand over. Where the kernel cannot do that, the command's
+/// own half ends the start.
+void close_gaps(const JailSpec& spec) {
   close_range(3, kJailControlFd - 1, 0);
+  if (spec.payload_count < kJailMaxPayload) {
+    close_range(static_cast<unsigned>(kJailFirstPayloadFd + spec.payload_count), kJailCgroupFd - 1,
+                0);
+  }
+}
+
+int run(int argc, char** argv) {
   JailSpec spec;
   if (argc < 2 || !read_spec(spec)) {
     dprintf(2, "keisei-jail is started by keisei only; try: keisei guard -- COMMAND\n");
     return 125;
   }
+  close_gaps(spec);
   const Origin origin = {geteuid(), getegid(), open_task_ceiling_of_host(), getppid()};
   const InitClone init = clone_best_init(spec);
   if (init.pid < 0) {

@@ -34,8 +34,7 @@ class FileActions {
   FileActions& operator=(const FileActions&) = delete;
 
   /// Sources are parked first, so that no target overwrites a source that is still needed.
-  Result<void> map(std::span<const FdMapping> fds, bool close_gaps) {
-    int highest = 2;
+  Result<void> map(std::span<const FdMapping> fds) {
     for (const FdMapping& mapping : fds) {
       UniqueFd& parked = parked_.emplace_back(fcntl(mapping.fd, F_DUPFD_CLOEXEC, kParkingFd));
       if (!parked && (errno == EINVAL || errno == EMFILE)) {
@@ -45,24 +44,34 @@ class FileActions {
       if (!parked) {
         return fail_errno("duplicating a descriptor for a child");
       }
-      highest = std::max(highest, mapping.child_fd);
     }
     for (std::size_t i = 0; i < fds.size(); ++i) {
       posix_spawn_file_actions_adddup2(&actions_, parked_[i].get(), fds[i].child_fd);
     }
-    for (int fd = 3; close_gaps && fd <= highest; ++fd) {
+    posix_spawn_file_actions_addclosefrom_np(&actions_, highest(fds) + 1);
+    return {};
+  }
+
+  void close_gaps(std::span<const FdMapping> fds) {
+    for (int fd = 3; fd <= highest(fds); ++fd) {
       const auto named = [fd](const FdMapping& mapping) { return mapping.child_fd == fd; };
       if (std::ranges::none_of(fds, named)) {
         posix_spawn_file_actions_addclose(&actions_, fd);
       }
     }
-    posix_spawn_file_actions_addclosefrom_np(&actions_, highest + 1);
-    return {};
   }
 
   const posix_spawn_file_actions_t* get() const { return &actions_; }
 
  private:
+  static int highest(std::span<const FdMapping> fds) {
+    int highest = 2;
+    for (const FdMapping& mapping : fds) {
+      highest = std::max(highest, mapping.child_fd);
+    }
+    return highest;
+  }
+
   posix_spawn_file_actions_t actions_ = {};
   std::vector<UniqueFd> parked_;
 };
@@ -103,7 +112,10 @@ class Attributes {
 
 Result<pid_t> spawn(const SpawnRequest& request) {
   FileActions actions;
-  KEISEI_TRY_VOID(actions.map(request.fds, !request.program_closes_gaps));
+  KEISEI_TRY_VOID(actions.map(request.fds));
+  if (!request.program_closes_gaps) {
+    actions.close_gaps(request.fds);
+  }
   const Attributes attributes(request.own_process_group, request.blocked);
   const std::vector<char*> argv = pointers(request.argv);
   const std::vector<char*> environment = pointers(request.environment);

@@ -13,9 +13,9 @@
 namespace keisei::os {
 
 /// posix_spawn with every descriptor above 2 that is not in `fds` closed (or close-on-exec, above
-/// the highest named one). `path` is searched in PATH when it has no slash. Signals that this
-/// process handles or ignores are back at their default, and none but `blocked` is blocked. Blocks
-/// until the exec.
+/// the highest named one), but for what the program itself closes. `path` is searched in PATH when
+/// it has no slash. Signals that this process handles or ignores are back at their default, and
+/// none but `blocked` is blocked. Blocks until the exec.
 struct SpawnRequest {
   std::string path;
   std::span<const std::string> argv;
