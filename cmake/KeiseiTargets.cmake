@@ -1,6 +1,6 @@
 # How every target of the project is made, so that flags and layout are said once.
 #
-#   keisei_module(NAME base SOURCES result.cc ... DEPS fmt ... TESTS result_test.cc ...)
+#   keisei_module(NAME base SOURCES result.cc ... DEPS headers::fmt ... TESTS result_test.cc ...)
 #     makes the static library keisei_base (alias keisei::base) and, with tests, the program base_test.
 #     A module without sources is an interface library. Nested modules use an underscore: net_torch.
 #   keisei_program(NAME keisei-worker SOURCES ... DEPS ...)

@@ -1,11 +1,13 @@
-"""Usage: linked_libraries_test.py BIN_DIRECTORY. What each program may not load (docs/architecture.md)."""
+"""Usage: linked_libraries_test.py BIN_DIRECTORY [SANITIZERS]. What each program may not load (docs/architecture.md)."""
 
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 
-BIN = Path(sys.argv.pop())
+BIN = Path(sys.argv[1])
+SANITIZED = len(sys.argv) > 2  # then the C++ library is the sanitizer's choice
+del sys.argv[1:]
 
 
 def libraries(program):
@@ -15,9 +17,18 @@ def libraries(program):
 class LinkedLibraries(unittest.TestCase):
     def test_the_supervisor_loads_neither_libtorch_nor_onednn(self):
         loaded = libraries("keisei")
-        self.assertIn("libstdc++", loaded)
+        self.assertIn("libc.so", loaded)
         self.assertNotIn("libtorch", loaded)
         self.assertNotIn("libdnnl", loaded)
+
+    def test_what_a_guarded_command_waits_for_is_not_loaded(self):
+        """Each costs `keisei guard` a part of its start (bench/guard_overhead)."""
+        runtime = [] if SANITIZED else ["libstdc++", "libgcc_s"]
+        for program in ["keisei", "keisei-gpu-probe"]:
+            loaded = libraries(program)
+            self.assertIn("libc.so", loaded)
+            for library in ["libfmt", "libspdlog", "libtomlplusplus", "libxxhash", *runtime]:
+                self.assertNotIn(library, loaded)
 
     def test_the_worker_loads_onednn_and_no_libtorch(self):
         loaded = libraries("keisei-worker")

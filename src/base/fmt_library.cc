@@ -2,9 +2,14 @@
 // libfmt.so loads libstdc++.so; at the start of `keisei` both cost more than its own main().
 #include <fmt/format-inl.h>
 
-// Templates that fmt/format.h declares and leaves to its library.
+// What fmt's headers declare for char and leave to its library.
 FMT_BEGIN_NAMESPACE
 namespace detail {
+template locale_ref::locale_ref(const std::locale&);
+template std::locale locale_ref::get<std::locale>() const;
+template void buffer<char>::append(const char*, const char*);
+template void vformat_to(buffer<char>&, string_view, basic_format_args<buffer_context<char>>,
+                         locale_ref);
 template thousands_sep_result<char> thousands_sep_impl<char>(locale_ref);
 template char decimal_point_impl<char>(locale_ref);
 template dragonbox::decimal_fp<float> dragonbox::to_decimal<float>(float) noexcept;
