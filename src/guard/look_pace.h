@@ -8,9 +8,10 @@
 
 namespace keisei::guard {
 
-/// How long a tree may go unseen, so that one that only polling holds gets no more than 64 MB above
-/// its limit. Each processor fills 3 GB/s: what is left up to the limit is not used up before the
-/// next look, while the wait is not clamped from below. Pure.
+/// How long a tree may go unseen, and what it can take meanwhile: so that one that only polling
+/// holds gets some 64 MB above its limit at most where two processors fill 3 GB/s each. What is
+/// left up to the limit is then not used up before the next look, while the wait is not clamped
+/// from below. Pure.
 class LookPace {
  public:
   /// `processors`: that the tree can use at once.
@@ -25,7 +26,7 @@ class LookPace {
   /// Until the next look: 2 to 20 ms, and as much less than 2 as one that grows has more than two
   /// processors at work; up to 40 for a settled one that is far from its limit even after these.
   [[nodiscard]] std::chrono::nanoseconds until_next_look(const Tree& tree) const;
-  /// The longest that can become, of one with `memory` that settles meanwhile.
+  /// For a settled one far from its limit; elsewhere less than what any may.
   [[nodiscard]] std::chrono::nanoseconds until_next_look_settled(Bytes memory) const;
   /// Until descriptor tables have to be read again: 2 to 100 ms.
   [[nodiscard]] std::chrono::nanoseconds until_next_scan(Bytes memory) const;

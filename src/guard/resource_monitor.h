@@ -109,8 +109,8 @@ class ResourceMonitor {
   /// Asks about the tree as of the last sample. Does not block.
   void note_gpu(os::GpuSampler& sampler, MonotonicTime now);
   /// How long the tree may go unseen, as LookPace has it. It is settled where it has not grown for
-  /// 250 ms and no process is new, none hides its descriptors, and nothing but the growth of the
-  /// host bounds what it has.
+  /// 250 ms, no process is new, none hides its descriptors, it is on no lease, and what it has is
+  /// known without the growth of the host.
   [[nodiscard]] std::chrono::nanoseconds next_interval() const;
   /// The tree at the last sample.
   [[nodiscard]] const std::vector<pid_t>& members() const { return members_; }
@@ -154,12 +154,12 @@ class ResourceMonitor {
 
   os::ProcessView& view_;
   const Options options_;
+  const LookPace pace_;
   std::vector<pid_t> members_;
   MembersBySize by_size_;  // members with what the cheap probe saw
   PerformanceMetrics metrics_;
   GpuAccount gpu_;
   ResourceSample last_;
-  LookPace pace_;
   bool still_ = false;
   TreeGrowth growth_;
   bool leased_ = false;  // it stands still unless it is told to go on
