@@ -73,8 +73,8 @@ void ProcessTable::watch(pid_t root) {
   strangers_.clear();  // a scan may have seen its processes before it was a root
   const std::optional<pid_t> newest_now = source_->newest();
   if (!newest_now || *newest_now < root || (newest_ && root < *newest_)) {
-    newest_.reset();  // the ids have wrapped round since, or some of its own were looked at
-  } else if (!newest_) {
+    owes_full_look_ = true;  // the ids have wrapped round since, or some of its own were looked at
+  } else if (!newest_ && trees_.size() == 1) {
     newest_ = root;  // of one that has just been started there is little to look at
   }
 }
@@ -108,7 +108,7 @@ void ProcessTable::refresh(MonotonicTime now) {
   if (!next_full_) {
     next_full_ = now + kFullScanRest;
   }
-  if (newest_now && newest_now == newest_ && unborn_.empty() && now < next_full_) {
+  if (newest_now && newest_now == newest_ && complete(now)) {
     return;
   }
   const bool wrapped = newest_now && newest_ && *newest_now < *newest_;
@@ -116,9 +116,10 @@ void ProcessTable::refresh(MonotonicTime now) {
     strangers_.clear();  // their ids are given out again
   }
   if (!newest_now || !newest_ || wrapped || *newest_now - *newest_ > kWorthALook ||
-      now >= next_full_) {
+      owes_full_look_ || now >= next_full_) {
     scan_all();
     next_full_ = now + kFullScanRest;
+    owes_full_look_ = false;
   }
   if (newest_now) {
     const pid_t known = newest_ && !wrapped ? *newest_ : *newest_now - kJustBorn;

@@ -33,8 +33,8 @@ class ProcessSource {
 /// Which processes are below which of the watched roots; one for all that a supervisor watches.
 ///   newest process id moved -> look at the ids that were given out since -> members of each tree
 /// Looks through all processes only when the ids have wrapped round, when more were given out than
-/// are worth a look each, when a root is watched that is older than the last look, and every 500 ms
-/// in which it is asked. Owned by one thread.
+/// are worth a look each, when a root is watched that is older than the last look, every 500 ms in
+/// which it is asked, and each time where nobody tells the newest id. Owned by one thread.
 class ProcessTable {
  public:
   explicit ProcessTable(std::unique_ptr<ProcessSource> source = host_processes());
@@ -45,9 +45,12 @@ class ProcessTable {
   void forget(pid_t root);
   /// Every living process below `root`. A process that has ended since may be among them.
   [[nodiscard]] std::vector<pid_t> descendants(pid_t root, MonotonicTime now);
-  /// The same without a look. Not all of them while a new id belongs to nobody yet: complete().
+  /// The same without a look. Perhaps not all of them while a new id belongs to nobody yet, or a
+  /// look through all processes is due: complete().
   [[nodiscard]] std::span<const pid_t> known(pid_t root) const;
-  [[nodiscard]] bool complete() const { return unborn_.empty(); }
+  [[nodiscard]] bool complete(MonotonicTime now) const {
+    return unborn_.empty() && !owes_full_look_ && next_full_ && now < *next_full_;
+  }
   /// `pid` has ended.
   void drop(pid_t pid);
 
@@ -68,7 +71,8 @@ class ProcessTable {
   const std::unique_ptr<ProcessSource> source_;
   std::map<pid_t, std::vector<pid_t>> trees_;  // root -> members
   std::map<pid_t, pid_t> root_of_member_;
-  std::optional<pid_t> newest_;
+  std::optional<pid_t> newest_;  // at the last look
+  bool owes_full_look_ = false;  // ids since then do not tell all
   std::vector<Newborn> unborn_;  // ids that were given out and are not there yet
   std::unordered_set<pid_t> strangers_;
   std::optional<MonotonicTime> next_full_;

@@ -105,6 +105,58 @@ TEST_F(ProcessTableOfAHost, SeesWhatIsBelowAFirstRootAfterTheIdsHaveWrappedRound
   EXPECT_THAT(table_.descendants(32'765, now_), ElementsAre(300));
 }
 
+TEST_F(ProcessTableOfAHost, SeesWhatIsBornWhenTheIdsWrapRound) {
+  host_.start(32'700, 1);
+  table_.watch(32'700);
+  EXPECT_THAT(table_.descendants(32'700, now_), IsEmpty());
+  host_.start(300, 32'700);
+  EXPECT_THAT(table_.descendants(32'700, now_ + 20ms), ElementsAre(300));
+}
+
+TEST_F(ProcessTableOfAHost, RemembersThatItOwesALookWhenAnotherRootIsWatched) {
+  host_.start(32'765, 1);
+  host_.start(300, 32'765);
+  host_.start(301, 1);
+  table_.watch(32'765);
+  table_.watch(301);
+  EXPECT_FALSE(table_.complete(now_));
+  EXPECT_THAT(table_.descendants(32'765, now_), ElementsAre(300));
+}
+
+TEST_F(ProcessTableOfAHost, SeesAStrangerThatIsBelowARootByNow) {
+  host_.start(100, 1);
+  host_.start(200, 1);
+  host_.start(201, 200);
+  host_.newest = 1000;  // too many to be looked at one by one
+  table_.watch(100);
+  EXPECT_THAT(table_.descendants(100, now_), IsEmpty());
+  table_.watch(200);
+  EXPECT_THAT(table_.descendants(200, now_ + 20ms), ElementsAre(201));
+}
+
+TEST_F(ProcessTableOfAHost, TakesNoOneForAStrangerWhoHasHisIdAfterTheIdsHaveWrappedRound) {
+  host_.start(200, 1);
+  host_.start(32'700, 1);
+  table_.watch(32'700);
+  EXPECT_THAT(table_.descendants(32'700, now_), IsEmpty());
+  EXPECT_THAT(table_.descendants(32'700, now_ + 500ms), IsEmpty());  // 200 is a stranger
+  host_.parents[200] = 32'700;
+  host_.newest = 400;
+  EXPECT_THAT(table_.descendants(32'700, now_ + 520ms), ElementsAre(200));
+}
+
+TEST_F(ProcessTableOfAHost, IsNotCompleteWhileANewIdIsNobodysNorWhenALookIsDue) {
+  host_.start(100, 1);
+  table_.watch(100);
+  host_.newest = 101;  // given out, and not there yet
+  EXPECT_THAT(table_.descendants(100, now_), IsEmpty());
+  EXPECT_FALSE(table_.complete(now_));
+  host_.start(101, 100);
+  EXPECT_THAT(table_.descendants(100, now_ + 5ms), ElementsAre(101));
+  EXPECT_TRUE(table_.complete(now_ + 499ms));
+  EXPECT_FALSE(table_.complete(now_ + 500ms));
+}
+
 /// Its id moved nothing, as with clone3 and set_tid, or it was there too late for the looks at it.
 TEST_F(ProcessTableOfAHost, FindsWithinHalfASecondWhomNoNewIdTellsOf) {
   host_.start(100, 1);
@@ -117,6 +169,17 @@ TEST_F(ProcessTableOfAHost, FindsWithinHalfASecondWhomNoNewIdTellsOf) {
   host_.parents[91] = 101;
   EXPECT_THAT(table_.descendants(100, now_ + 980ms), ElementsAre(101, 90));
   EXPECT_THAT(table_.descendants(100, now_ + 1000ms), ElementsAre(101, 90, 91));
+}
+
+TEST_F(ProcessTableOfAHost, LooksThroughAllAfterALookInWhichNobodyToldTheNewestId) {
+  host_.start(100, 1);
+  table_.watch(100);
+  host_.newest.reset();
+  EXPECT_THAT(table_.descendants(100, now_), IsEmpty());
+  host_.start(101, 100);
+  host_.start(200, 1);
+  table_.watch(200);
+  EXPECT_THAT(table_.descendants(100, now_ + 20ms), ElementsAre(101));
 }
 
 TEST_F(ProcessTableOfAHost, LooksThroughAllEachTimeWhereNobodyTellsTheNewestId) {
