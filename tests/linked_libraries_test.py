@@ -35,6 +35,13 @@ class LinkedLibraries(unittest.TestCase):
         self.assertIn("libdnnl", loaded)
         self.assertNotIn("libtorch", loaded)
 
+    def test_libtorch_calls_its_own_fmt(self):
+        if not (BIN / "keisei-train").exists():
+            self.skipTest("keisei-train was not built")
+        exported = subprocess.run(["nm", "-DC", "--defined-only", BIN / "keisei-train"],
+                                  capture_output=True, text=True, check=True).stdout
+        self.assertNotIn("fmt::", exported)
+
     def test_the_jail_is_static(self):
         self.assertTrue((BIN / "keisei-jail").exists())
         self.assertEqual(libraries("keisei-jail"), "")
