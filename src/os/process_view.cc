@@ -232,7 +232,8 @@ std::chrono::nanoseconds ProcfsView::cpu_time(pid_t pid) {
 
 /// Another run's look may have found a newborn of this tree.
 bool ProcfsView::shows_all_activity() {
-  return exact_cpu_time_ && table_.complete(MonotonicClock::now()) && std::ranges::equal(table_.known(root_), told_);
+  return exact_cpu_time_ && table_.complete(MonotonicClock::now()) &&
+         std::ranges::equal(table_.known(root_), told_);
 }
 
 bool ProcfsView::living(pid_t pid) {
