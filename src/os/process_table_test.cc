@@ -2,6 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "os/sleeper_fixture.h"
 
 namespace keisei::os {
 namespace {
@@ -190,6 +196,52 @@ TEST_F(ProcessTableOfAHost, LooksThroughAllEachTimeWhereNobodyTellsTheNewestId) 
   EXPECT_THAT(table_.descendants(100, now_), ElementsAre(101));
   host_.parents[102] = 100;
   EXPECT_THAT(table_.descendants(100, now_ + 20ms), ElementsAre(101, 102));
+}
+
+TEST(ProcessTable, SeesWhatIsBornBelowEachRootAndNotTheirThreads) {
+  const auto contains = [](const std::vector<pid_t>& pids, pid_t pid) {
+    return std::ranges::count(pids, pid) == 1;
+  };
+  ProcessTable table;
+  table.watch(getpid());
+  table.watch(getppid());
+  const MonotonicTime now = MonotonicClock::now();
+  (void)table.descendants(getpid(), now);
+  Sleeper first;
+  Sleeper second;
+  std::atomic<pid_t> thread_id = 0;
+  std::jthread thread([&](const std::stop_token& stop) {
+    thread_id = gettid();
+    while (!stop.stop_requested()) {
+      std::this_thread::yield();
+    }
+  });
+  while (thread_id == 0) {
+    std::this_thread::yield();
+  }
+  const std::vector<pid_t> mine = table.descendants(getpid(), now);
+  EXPECT_TRUE(contains(mine, first.pid()));
+  EXPECT_TRUE(contains(mine, second.pid()));
+  EXPECT_FALSE(contains(mine, thread_id));
+  EXPECT_FALSE(contains(table.descendants(getppid(), now), first.pid()));  // a nearer root has it
+  const pid_t ended = first.pid();
+  first.end();
+  table.drop(ended);
+  EXPECT_FALSE(contains(table.descendants(getpid(), now), ended));
+  EXPECT_TRUE(contains(table.descendants(getpid(), now), second.pid()));
+}
+
+/// Of a root that was not just started, ids that were looked at before may be its processes'.
+TEST(ProcessTable, SeesWhatWasBornBelowARootBeforeThatWasWatched) {
+  Sleeper below;
+  Sleeper other;
+  ProcessTable table;
+  const MonotonicTime now = MonotonicClock::now();
+  table.watch(other.pid());
+  Sleeper newest;
+  (void)table.descendants(other.pid(), now);
+  table.watch(getpid());
+  EXPECT_THAT(table.descendants(getpid(), now), testing::Contains(below.pid()));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "os/process_view.h"
+#include "os/sleeper_fixture.h"
 
 namespace keisei::os {
 namespace {
@@ -240,78 +241,6 @@ TEST(Procfs, ReadsPagesIoAndTheProcessOfAThread) {
   EXPECT_EQ(parse_thread_group("Name:\tx\nTgid:\t77\nPid:\t78\n"), 77);
   EXPECT_EQ(parse_parent("Name:\tx\nTgid:\t77\nPid:\t78\nPPid:\t1\n"), 1);
   EXPECT_FALSE(parse_parent("Name:\tx\nPid:\t78\n"));
-}
-
-/// A process below this one that lives until told.
-class Sleeper {
- public:
-  Sleeper() : pid_(fork()) {
-    if (pid_ == 0) {
-      while (true) {
-        pause();
-      }
-    }
-  }
-  ~Sleeper() { end(); }
-  Sleeper(const Sleeper&) = delete;
-  Sleeper& operator=(const Sleeper&) = delete;
-  void end() {
-    if (pid_ > 0) {
-      kill(pid_, SIGKILL);
-      waitpid(pid_, nullptr, 0);
-      pid_ = -1;
-    }
-  }
-  [[nodiscard]] pid_t pid() const { return pid_; }
-
- private:
-  pid_t pid_;
-};
-
-TEST(ProcessTable, SeesWhatIsBornBelowEachRootAndNotTheirThreads) {
-  const auto contains = [](const std::vector<pid_t>& pids, pid_t pid) {
-    return std::ranges::count(pids, pid) == 1;
-  };
-  ProcessTable table;
-  table.watch(getpid());
-  table.watch(getppid());
-  const MonotonicTime now = MonotonicClock::now();
-  (void)table.descendants(getpid(), now);
-  Sleeper first;
-  Sleeper second;
-  std::atomic<pid_t> thread_id = 0;
-  std::jthread thread([&](const std::stop_token& stop) {
-    thread_id = gettid();
-    while (!stop.stop_requested()) {
-      std::this_thread::yield();
-    }
-  });
-  while (thread_id == 0) {
-    std::this_thread::yield();
-  }
-  const std::vector<pid_t> mine = table.descendants(getpid(), now);
-  EXPECT_TRUE(contains(mine, first.pid()));
-  EXPECT_TRUE(contains(mine, second.pid()));
-  EXPECT_FALSE(contains(mine, thread_id));
-  EXPECT_FALSE(contains(table.descendants(getppid(), now), first.pid()));  // a nearer root has it
-  const pid_t ended = first.pid();
-  first.end();
-  table.drop(ended);
-  EXPECT_FALSE(contains(table.descendants(getpid(), now), ended));
-  EXPECT_TRUE(contains(table.descendants(getpid(), now), second.pid()));
-}
-
-/// Of a root that was not just started, ids that were looked at before may be its processes'.
-TEST(ProcessTable, SeesWhatWasBornBelowARootBeforeThatWasWatched) {
-  Sleeper below;
-  Sleeper other;
-  ProcessTable table;
-  const MonotonicTime now = MonotonicClock::now();
-  table.watch(other.pid());
-  Sleeper newest;
-  (void)table.descendants(other.pid(), now);
-  table.watch(getpid());
-  EXPECT_THAT(table.descendants(getpid(), now), testing::Contains(below.pid()));
 }
 
 TEST(ProcfsView, ForgetsAProcessThatHasEnded) {
