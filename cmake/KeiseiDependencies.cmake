@@ -5,7 +5,7 @@ find_package(Boost 1.81 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(tl-expected REQUIRED)
-# Without their shared libraries: loading those was a third of `keisei guard -- true`
+# Without their shared libraries: loading those was a quarter of `keisei guard -- true`
 # (bench/guard_overhead). What is code in fmt is compiled in base/fmt_library.cc; Debian's spdlog asks
 # for that fmt by itself.
 function(keisei_header_library name header)

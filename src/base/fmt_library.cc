@@ -1,5 +1,5 @@
 // What is code in fmt, compiled once for all programs. Debian has it as a shared library only, and
-// libfmt.so loads libstdc++.so; at the start of `keisei` both cost more than its own main().
+// libfmt.so loads libstdc++.so; both took 0.6 to 0.8 ms of each start of `keisei`.
 #include <fmt/format-inl.h>
 
 // What fmt's headers declare for char and leave to its library.
